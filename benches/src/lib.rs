@@ -1,0 +1,72 @@
+//! What the benchmarks work on: the models that the project carries, and a batch for each.
+//!
+//! `LORA_BENCH_DEVICE` chooses the device (`cpu`, `wgpu`, `cuda:1` …) and is `cpu` where it is unset.
+
+use std::{env, path::PathBuf};
+
+use burn::tensor::{Device, Distribution, Int, Tensor};
+use lora_core::{BaseModel, Precision, adapter::LoraSpec};
+use lora_optim::OptimizerConfig;
+use lora_train::{Batch, DeviceChoice, Learner};
+
+/// A model to measure and the size of its training pictures.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject {
+    /// Its name in reports.
+    pub name: &'static str,
+    /// Its folder, from the project's root.
+    folder: &'static str,
+    /// Height and width of its latents.
+    latents: usize,
+}
+
+/// The golden tests' tiny SD1.5 and the quick start's small one.
+pub const SUBJECTS: [Subject; 2] = [
+    Subject { name: "tiny-sd15", folder: "testdata/golden/tiny-sd15", latents: 16 },
+    Subject { name: "mini", folder: "assets/mini/base", latents: 16 },
+];
+
+/// The device that the environment names.
+///
+/// # Panics
+/// When it names none, or one that is not there: a benchmark on another device would mislead.
+pub fn device() -> Device {
+    let name = env::var("LORA_BENCH_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
+    let choice: Result<DeviceChoice, _> = name.parse();
+    choice.and_then(DeviceChoice::resolve).unwrap_or_else(|error| panic!("{error}"))
+}
+
+impl Subject {
+    /// The model without adapters.
+    ///
+    /// # Panics
+    /// When the project's own files are not there.
+    pub fn model(self, device: &Device) -> BaseModel {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(self.folder);
+        BaseModel::load(folder, None, Precision::F32, device).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// The model in training: rank 16 on attention and text encoder, AdamW, clipping.
+    ///
+    /// # Panics
+    /// When the project's own files are not there.
+    pub fn learner(self, device: &Device) -> Learner {
+        let mut model = self.model(device);
+        let injected = model.inject(&LoraSpec::default(), 1, device);
+        injected.unwrap_or_else(|error| panic!("{error}"));
+        let optimizer = OptimizerConfig::default().build();
+        Learner::new(model, optimizer.unwrap_or_else(|errors| panic!("{errors:?}")), 1.0)
+    }
+
+    /// A random batch.
+    pub fn batch(self, count: usize, device: &Device) -> Batch {
+        let normal = |shape| Tensor::random(shape, Distribution::Normal(0.0, 1.0), device);
+        Batch {
+            latents: normal([count, 4, self.latents, self.latents]),
+            noise: normal([count, 4, self.latents, self.latents]),
+            noise_offset: normal([count, 4, 1, 1]),
+            timesteps: (0..count).map(|item| (item * 997 + 31) % 1000).collect(),
+            ids: Tensor::<3, Int>::full([count, 1, 77], 320, device),
+        }
+    }
+}

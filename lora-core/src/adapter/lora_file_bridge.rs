@@ -1,0 +1,113 @@
+//! Between injected adapters and [`LoraFile`].
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::{
+    Injected, LowRank, SiteShape, Sites, SpecError,
+    inject::visit_named,
+};
+use crate::lora_file::{LoraFile, LoraModule};
+
+/// The adapters of `networks` as a file's modules, with convolution factors in 4-D and `alpha` recorded for each.
+///
+/// Metadata stays empty. Reads the matrices back from the device.
+pub fn to_lora_file(networks: &mut [&mut dyn Sites], alpha: f32) -> LoraFile {
+    let mut modules = BTreeMap::new();
+    for network in networks {
+        visit_named(*network, |_, name, site| {
+            let shape = site.shape();
+            if let Some(adapter) = site.slot {
+                let [rank, _] = adapter.down.dims();
+                let module = LoraModule {
+                    down: in_file(&adapter.down, shape.down_in_file(rank)),
+                    up: in_file(&adapter.up, shape.up_in_file(rank)),
+                    alpha,
+                };
+                modules.insert(name.to_owned(), module);
+            }
+        });
+    }
+    LoraFile { modules, metadata: BTreeMap::new() }
+}
+
+fn in_file(matrix: &Tensor<2>, shape: Vec<usize>) -> TensorData {
+    let values: Vec<f32> = matrix.clone().into_data().iter::<f32>().collect();
+    TensorData::new(values, shape)
+}
+
+/// Puts the file's modules into the slots of `networks`, at `strength` times each module's `alpha / rank`.
+///
+/// Slots that the file does not name are emptied.
+///
+/// # Errors
+/// [`SpecError::UnknownModules`] when the networks lack a module of the file, [`SpecError::Misfit`] when shapes differ;
+/// then the slots are empty.
+pub fn attach(
+    networks: &mut [&mut dyn Sites],
+    file: &LoraFile,
+    strength: f32,
+    device: &Device,
+) -> Result<Injected, SpecError> {
+    let mut injected = Injected::default();
+    let mut unused: BTreeSet<&str> = file.modules.keys().map(String::as_str).collect();
+    let mut misfit = None;
+    for network in networks.iter_mut() {
+        visit_named(*network, |_, name, site| {
+            *site.slot = None;
+            let Some(module) = file.modules.get(name) else { return };
+            unused.remove(name);
+            match to_low_rank(name, module, site.shape(), strength, device) {
+                Ok(adapter) => {
+                    injected.modules += 1;
+                    injected.parameters += module.down.num_elements() + module.up.num_elements();
+                    *site.slot = Some(adapter);
+                }
+                Err(error) => misfit = misfit.take().or(Some(error)),
+            }
+        });
+    }
+    let error = misfit.or_else(|| {
+        let modules: Vec<String> = unused.into_iter().map(str::to_owned).collect();
+        (!modules.is_empty()).then_some(SpecError::UnknownModules { modules })
+    });
+    match error {
+        Some(error) => {
+            for network in networks {
+                network.sites(&mut |_, site| *site.slot = None);
+            }
+            Err(error)
+        }
+        None => Ok(injected),
+    }
+}
+
+fn to_low_rank(
+    name: &str,
+    module: &LoraModule,
+    shape: SiteShape,
+    strength: f32,
+    device: &Device,
+) -> Result<LowRank, SpecError> {
+    let (down, up) = (module.down.shape().to_vec(), module.up.shape().to_vec());
+    let rank = down.first().copied().unwrap_or(0);
+    if down != shape.down_in_file(rank) || up != shape.up_in_file(rank) || rank == 0 {
+        return Err(SpecError::Misfit {
+            module: name.to_owned(),
+            down,
+            up,
+            outputs: shape.outputs,
+            receptive: shape.receptive(),
+        });
+    }
+    let matrix = |data: &TensorData, shape: [usize; 2]| {
+        let values: Vec<f32> = data.iter::<f32>().collect();
+        Tensor::from_data(TensorData::new(values, shape), device)
+    };
+    Ok(LowRank {
+        down: matrix(&module.down, [rank, shape.receptive()]),
+        up: matrix(&module.up, [shape.outputs, rank]),
+        scale: strength * module.alpha / rank as f32,
+    })
+}

@@ -1,0 +1,51 @@
+use burn::tensor::{Tensor, module, ops::ConvOptions};
+
+/// A low-rank correction `scale · up(down(x))` of a frozen layer (LoRA, Hu et al. 2021).
+///
+/// Both factors are matrices, also for convolutions: they take their 4-D shape only where they are applied and in files.
+#[derive(Clone, Debug)]
+pub struct LowRank {
+    /// `[rank, in · kernel_height · kernel_width]`, f32.
+    pub down: Tensor<2>,
+    /// `[out, rank]`, f32.
+    pub up: Tensor<2>,
+    /// `alpha / rank`, times the strength it is applied with.
+    pub scale: f32,
+}
+
+impl LowRank {
+    /// The correction of a linear layer: `[.., in]` to `[.., out]`.
+    pub fn linear<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let dtype = x.dtype();
+        let hidden = module::linear(x, self.down.clone().cast(dtype).transpose(), None);
+        module::linear(hidden, self.scaled_up().cast(dtype).transpose(), None)
+    }
+
+    /// The correction of a convolution: `down` is convolved like the frozen weight, `up` is 1×1.
+    ///
+    /// `receptive` is `[in, kernel_height, kernel_width]`; `options` are those of the frozen convolution.
+    pub fn conv2d(&self, x: Tensor<4>, receptive: [usize; 3], options: ConvOptions<2>) -> Tensor<4> {
+        let dtype = x.dtype();
+        let [rank, _] = self.down.dims();
+        let [outputs, _] = self.up.dims();
+        let [inputs, height, width] = receptive;
+        let down = self.down.clone().cast(dtype).reshape([rank, inputs, height, width]);
+        let up = self.scaled_up().cast(dtype).reshape([outputs, rank, 1, 1]);
+        let pointwise = ConvOptions::new([1, 1], [0, 0], [1, 1], 1);
+        module::conv2d(module::conv2d(x, down, None, options), up, None, pointwise)
+    }
+
+    /// `scale · up·down`, `[out, in · kernel_height · kernel_width]`: what merging adds to the frozen weight.
+    pub fn delta(&self) -> Tensor<2> {
+        self.scaled_up().matmul(self.down.clone())
+    }
+
+    /// Scaling the factor costs `out · rank`, scaling the output `batch · tokens · out`.
+    fn scaled_up(&self) -> Tensor<2> {
+        if (self.scale - 1.0).abs() < f32::EPSILON {
+            self.up.clone()
+        } else {
+            self.up.clone() * self.scale
+        }
+    }
+}

@@ -1,0 +1,100 @@
+use burn::tensor::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::LowRank;
+
+/// Which part of the model a site belongs to; kohya trains the first two by default and the third as LoCon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Target {
+    /// Linear layers of the text encoder's attention and MLP.
+    TextEncoder,
+    /// Everything inside the UNet's transformers: projections, attention, feed-forward.
+    Attention,
+    /// Convolutions and time projections of the UNet's resnets, down- and upsamplers.
+    Convolution,
+}
+
+/// The frozen weight of a site.
+#[derive(Debug)]
+pub enum SiteWeight<'a> {
+    /// `[out, in]`.
+    Linear(&'a mut Tensor<2>),
+    /// `[out, in, kernel_height, kernel_width]`.
+    Conv2d(&'a mut Tensor<4>),
+}
+
+/// Shape of a site's frozen weight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SiteShape {
+    /// Output channels.
+    pub outputs: usize,
+    /// Input channels.
+    pub inputs: usize,
+    /// `[height, width]` of a convolution's kernel; `None` for a linear layer.
+    pub kernel: Option<[usize; 2]>,
+}
+
+impl SiteShape {
+    /// Columns of the down matrix: input channels times kernel area.
+    pub fn receptive(&self) -> usize {
+        self.inputs * self.kernel.map_or(1, |[height, width]| height * width)
+    }
+
+    /// Shape of the down factor in files.
+    pub fn down_in_file(&self, rank: usize) -> Vec<usize> {
+        match self.kernel {
+            Some([height, width]) => vec![rank, self.inputs, height, width],
+            None => vec![rank, self.inputs],
+        }
+    }
+
+    /// Shape of the up factor in files.
+    pub fn up_in_file(&self, rank: usize) -> Vec<usize> {
+        match self.kernel {
+            Some(_) => vec![self.outputs, rank, 1, 1],
+            None => vec![self.outputs, rank],
+        }
+    }
+}
+
+/// A frozen layer's place for an adapter.
+#[derive(Debug)]
+pub struct Site<'a> {
+    /// Module path in the diffusers layout, such as `down_blocks.0.attentions.0.proj_in`.
+    pub path: &'a str,
+    /// The frozen weight.
+    pub weight: SiteWeight<'a>,
+    /// Where the adapter sits.
+    pub slot: &'a mut Option<LowRank>,
+}
+
+impl Site<'_> {
+    /// Shape of the frozen weight.
+    pub fn shape(&self) -> SiteShape {
+        match &self.weight {
+            SiteWeight::Linear(weight) => {
+                let [outputs, inputs] = weight.dims();
+                SiteShape { outputs, inputs, kernel: None }
+            }
+            SiteWeight::Conv2d(weight) => {
+                let [outputs, inputs, height, width] = weight.dims();
+                SiteShape { outputs, inputs, kernel: Some([height, width]) }
+            }
+        }
+    }
+}
+
+/// A network whose layers can take adapters.
+pub trait Sites {
+    /// The prefix of this network's adapter names in kohya's files: `lora_unet` or `lora_te`.
+    fn prefix(&self) -> &'static str;
+
+    /// Offers every adaptable layer, in the order of the forward pass.
+    fn sites(&mut self, visit: &mut dyn FnMut(Target, Site<'_>));
+}
+
+/// kohya's name of a module: the prefix, then the diffusers path with dots turned into underscores.
+pub fn kohya_name(prefix: &str, path: &str) -> String {
+    format!("{prefix}_{}", path.replace('.', "_"))
+}

@@ -1,0 +1,144 @@
+use burn::tensor::{Device, Tensor, TensorData};
+use serde::{Deserialize, Serialize};
+
+/// What the network predicts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PredictionType {
+    /// The noise (Ho et al. 2020).
+    #[default]
+    Epsilon,
+    /// The velocity `√ᾱ·noise − √(1−ᾱ)·latents` (Salimans & Ho 2022).
+    VPrediction,
+}
+
+/// How the betas run from start to end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BetaSchedule {
+    /// Evenly spaced square roots: every Stable Diffusion.
+    #[default]
+    ScaledLinear,
+    /// Evenly spaced.
+    Linear,
+}
+
+/// The fields of a diffusers scheduler config that define the noise, with Stable Diffusion's values as defaults.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SchedulerConfig {
+    /// Number of timesteps.
+    pub num_train_timesteps: usize,
+    /// First beta.
+    pub beta_start: f64,
+    /// Last beta.
+    pub beta_end: f64,
+    /// How the betas run.
+    pub beta_schedule: BetaSchedule,
+    /// What the network predicts.
+    pub prediction_type: PredictionType,
+    /// Added to every timestep of a sampler.
+    pub steps_offset: usize,
+    /// Whether DDIM's last step ends at ᾱ = 1 rather than at ᾱ of timestep 0.
+    pub set_alpha_to_one: bool,
+}
+
+impl Default for SchedulerConfig {
+    fn default() -> Self {
+        Self {
+            num_train_timesteps: 1000,
+            beta_start: 0.000_85,
+            beta_end: 0.012,
+            beta_schedule: BetaSchedule::ScaledLinear,
+            prediction_type: PredictionType::Epsilon,
+            steps_offset: 1,
+            set_alpha_to_one: false,
+        }
+    }
+}
+
+/// How much of the latents is left at each timestep.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NoiseSchedule {
+    alphas_cumprod: Vec<f64>,
+    prediction_type: PredictionType,
+}
+
+impl NoiseSchedule {
+    /// Computes ᾱ in f64; the references, which multiply in f32, differ by up to 1e-6 of it.
+    pub fn new(config: &SchedulerConfig) -> Self {
+        let last = (config.num_train_timesteps.max(2) - 1) as f64;
+        let between = |start: f64, end: f64, step: usize| start + (end - start) * step as f64 / last;
+        let beta = |step| match config.beta_schedule {
+            BetaSchedule::ScaledLinear => {
+                between(config.beta_start.sqrt(), config.beta_end.sqrt(), step).powi(2)
+            }
+            BetaSchedule::Linear => between(config.beta_start, config.beta_end, step),
+        };
+        let alphas_cumprod = (0..config.num_train_timesteps)
+            .scan(1.0, |product, step| {
+                *product *= 1.0 - beta(step);
+                Some(*product)
+            })
+            .collect();
+        Self { alphas_cumprod, prediction_type: config.prediction_type }
+    }
+
+    /// ᾱ of every timestep.
+    pub fn alphas_cumprod(&self) -> &[f64] {
+        &self.alphas_cumprod
+    }
+
+    /// What the network predicts.
+    pub fn prediction_type(&self) -> PredictionType {
+        self.prediction_type
+    }
+
+    /// Number of timesteps.
+    pub fn len(&self) -> usize {
+        self.alphas_cumprod.len()
+    }
+
+    /// Whether there is no timestep at all.
+    pub fn is_empty(&self) -> bool {
+        self.alphas_cumprod.is_empty()
+    }
+
+    /// Signal-to-noise ratio `ᾱ / (1 − ᾱ)` of a timestep.
+    pub fn snr(&self, timestep: usize) -> f64 {
+        let alpha = self.alphas_cumprod[timestep];
+        alpha / (1.0 - alpha)
+    }
+
+    /// `√ᾱ·latents + √(1−ᾱ)·noise`, with one timestep for each item of `[batch, channels, height, width]`.
+    pub fn add_noise(&self, latents: Tensor<4>, noise: Tensor<4>, timesteps: &[usize]) -> Tensor<4> {
+        let [signal, sigma] = self.scales(timesteps, &latents.device());
+        latents * signal + noise * sigma
+    }
+
+    /// What the network should answer, of the latents' shape.
+    pub fn target(&self, latents: Tensor<4>, noise: Tensor<4>, timesteps: &[usize]) -> Tensor<4> {
+        match self.prediction_type {
+            PredictionType::Epsilon => noise,
+            PredictionType::VPrediction => self.velocity(latents, noise, timesteps),
+        }
+    }
+
+    /// `√ᾱ·noise − √(1−ᾱ)·latents`, with one timestep for each item.
+    pub fn velocity(&self, latents: Tensor<4>, noise: Tensor<4>, timesteps: &[usize]) -> Tensor<4> {
+        let [signal, sigma] = self.scales(timesteps, &latents.device());
+        noise * signal - latents * sigma
+    }
+
+    /// `√ᾱ` and `√(1−ᾱ)` as `[batch, 1, 1, 1]`.
+    fn scales(&self, timesteps: &[usize], device: &Device) -> [Tensor<4>; 2] {
+        let column = |value: fn(f64) -> f64| {
+            let values: Vec<f32> = timesteps
+                .iter()
+                .map(|&timestep| value(self.alphas_cumprod[timestep]) as f32)
+                .collect();
+            Tensor::from_data(TensorData::new(values, [timesteps.len(), 1, 1, 1]), device)
+        };
+        [column(f64::sqrt), column(|alpha| (1.0 - alpha).sqrt())]
+    }
+}

@@ -1,0 +1,68 @@
+use burn::tensor::{Tensor, module, ops::ConvOptions};
+
+use crate::{
+    adapter::{LowRank, Site, SiteWeight},
+    weights::Weights,
+};
+
+/// A frozen 2-D convolution (square kernel, symmetric padding) with a slot for an adapter.
+#[derive(Clone, Debug)]
+pub struct Conv2d {
+    path: String,
+    /// `[out, in, kernel, kernel]`.
+    weight: Tensor<4>,
+    bias: Tensor<1>,
+    stride: usize,
+    padding: usize,
+    adapter: Option<LowRank>,
+}
+
+impl Conv2d {
+    /// A convolution of stride 1 that keeps height and width.
+    pub fn new(weights: &Weights<'_>, inputs: usize, outputs: usize, kernel: usize) -> Self {
+        Self {
+            path: weights.path().to_owned(),
+            weight: weights.tensor("weight", [outputs, inputs, kernel, kernel]),
+            bias: weights.tensor("bias", [outputs]),
+            stride: 1,
+            padding: kernel / 2,
+            adapter: None,
+        }
+    }
+
+    /// The same convolution with another stride and zero padding on every side.
+    pub fn with_stride(self, stride: usize, padding: usize) -> Self {
+        Self {
+            stride,
+            padding,
+            ..self
+        }
+    }
+
+    /// `[batch, in, height, width]` to `[batch, out, height', width']`.
+    pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
+        let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], 1);
+        let base = module::conv2d(
+            x.clone(),
+            self.weight.clone(),
+            Some(self.bias.clone()),
+            options.clone(),
+        );
+        match &self.adapter {
+            Some(adapter) => {
+                let [_, inputs, height, width] = self.weight.dims();
+                base + adapter.conv2d(x, [inputs, height, width], options)
+            }
+            None => base,
+        }
+    }
+
+    /// The adapter slot, for [`crate::adapter::Sites`].
+    pub fn site(&mut self) -> Site<'_> {
+        Site {
+            path: &self.path,
+            weight: SiteWeight::Conv2d(&mut self.weight),
+            slot: &mut self.adapter,
+        }
+    }
+}

@@ -1,0 +1,59 @@
+use burn::tensor::{Tensor, module};
+
+use crate::{
+    adapter::{LowRank, Site, SiteWeight},
+    weights::Weights,
+};
+
+/// A frozen affine map `y = x·Wᵀ + b` with a slot for an adapter.
+#[derive(Clone, Debug)]
+pub struct Linear {
+    path: String,
+    /// `[out, in]`, as PyTorch stores it.
+    weight: Tensor<2>,
+    bias: Option<Tensor<1>>,
+    adapter: Option<LowRank>,
+}
+
+impl Linear {
+    /// Takes `weight [out, in]` and `bias [out]` from `weights`.
+    pub fn new(weights: &Weights<'_>, inputs: usize, outputs: usize) -> Self {
+        let bias = weights.tensor("bias", [outputs]);
+        Self {
+            bias: Some(bias),
+            ..Self::without_bias(weights, inputs, outputs)
+        }
+    }
+
+    /// Takes `weight [out, in]` from `weights`; there is no bias.
+    pub fn without_bias(weights: &Weights<'_>, inputs: usize, outputs: usize) -> Self {
+        Self {
+            path: weights.path().to_owned(),
+            weight: weights.tensor("weight", [outputs, inputs]),
+            bias: None,
+            adapter: None,
+        }
+    }
+
+    /// `[.., in]` to `[.., out]`.
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        let base = module::linear(
+            x.clone(),
+            self.weight.clone().transpose(),
+            self.bias.clone(),
+        );
+        match &self.adapter {
+            Some(adapter) => base + adapter.linear(x),
+            None => base,
+        }
+    }
+
+    /// The adapter slot, for [`crate::adapter::Sites`].
+    pub fn site(&mut self) -> Site<'_> {
+        Site {
+            path: &self.path,
+            weight: SiteWeight::Linear(&mut self.weight),
+            slot: &mut self.adapter,
+        }
+    }
+}

@@ -1,0 +1,29 @@
+//! Stable Diffusion networks, the LoRA adapters in them, diffusion mathematics and file formats, on burn.
+//!
+//! Knows neither datasets nor optimisers; the crate `lora-train` brings them together.
+
+use std::collections::BTreeMap;
+
+use burn::tensor::Tensor;
+
+pub mod activation;
+pub mod adapter;
+pub mod atomic_file;
+pub mod attention;
+mod base_model;
+pub mod diffusion;
+pub mod layer;
+pub mod lora_file;
+pub mod mapped_file;
+mod resample;
+mod resnet;
+pub mod text_encoder;
+pub mod tokenizer;
+pub mod unet;
+pub mod vae;
+pub mod weights;
+
+pub use base_model::{BaseModel, Precision};
+
+/// Every trainable factor, by the key it has in a file. Always rank 2: convolutions reshape when they are applied.
+pub type Matrices = BTreeMap<String, Tensor<2>>;

@@ -1,0 +1,78 @@
+//! The bytes of a safetensors file, in the order in which the reference library writes them.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use safetensors::Dtype;
+use safetensors::tensor::TensorInfo;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+/// The header is padded to a multiple of this, so that the tensors after it are aligned.
+const ALIGNMENT: usize = 8;
+
+/// A tensor as it will be stored.
+pub(super) struct EncodedTensor {
+    pub(super) name: String,
+    pub(super) dtype: Dtype,
+    pub(super) shape: Vec<usize>,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Tensors in file order: widest type first, then by name.
+pub(super) struct Layout {
+    tensors: Vec<EncodedTensor>,
+}
+
+impl Layout {
+    pub(super) fn new(mut tensors: Vec<EncodedTensor>) -> Self {
+        tensors.sort_by(|a, b| (Reverse(a.dtype), &a.name).cmp(&(Reverse(b.dtype), &b.name)));
+        Self { tensors }
+    }
+
+    /// The bytes of the tensors, one slice each, that follow the header.
+    pub(super) fn data(&self) -> impl Iterator<Item = &[u8]> {
+        self.tensors.iter().map(|tensor| tensor.bytes.as_slice())
+    }
+
+    /// The header with its length before it.
+    ///
+    /// `safetensors::serialize` writes metadata in the order of a hash map, which differs from run to run; here equal
+    /// input gives equal files.
+    pub(super) fn header(
+        &self,
+        metadata: &BTreeMap<String, String>,
+    ) -> serde_json::Result<Vec<u8>> {
+        let tensors = &self.tensors;
+        let mut json = serde_json::to_vec(&Header { metadata, tensors })?;
+        json.resize(json.len().next_multiple_of(ALIGNMENT), b' ');
+        let mut header = (json.len() as u64).to_le_bytes().to_vec();
+        header.append(&mut json);
+        Ok(header)
+    }
+}
+
+struct Header<'a> {
+    metadata: &'a BTreeMap<String, String>,
+    tensors: &'a [EncodedTensor],
+}
+
+impl Serialize for Header<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        if !self.metadata.is_empty() {
+            map.serialize_entry("__metadata__", self.metadata)?;
+        }
+        let mut start = 0;
+        for tensor in self.tensors {
+            let end = start + tensor.bytes.len();
+            let info = TensorInfo {
+                dtype: tensor.dtype,
+                shape: tensor.shape.clone(),
+                data_offsets: (start, end),
+            };
+            map.serialize_entry(&tensor.name, &info)?;
+            start = end;
+        }
+        map.end()
+    }
+}

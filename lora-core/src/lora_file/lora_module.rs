@@ -1,0 +1,82 @@
+//! One adapted module of a LoRA file.
+
+use burn::tensor::TensorData;
+
+use super::LoraProblem;
+
+/// The factors of one adapted layer: its weight changes by `alpha / rank · up · down`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoraModule {
+    /// f32, `[rank, in]` for a linear layer, `[rank, in, kernel height, kernel width]` for a convolution.
+    pub down: TensorData,
+    /// f32, `[out, rank]` for a linear layer, `[out, rank, 1, 1]` for a convolution.
+    pub up: TensorData,
+    /// Numerator of the scale; equal to the rank where a file does not say.
+    pub alpha: f32,
+}
+
+impl LoraModule {
+    /// The inner dimension of the two factors.
+    pub fn rank(&self) -> usize {
+        self.down.shape().first().copied().unwrap_or(0)
+    }
+
+    /// `alpha / rank`, by which the product of the factors is multiplied.
+    pub fn scale(&self) -> f32 {
+        self.alpha / self.rank() as f32
+    }
+
+    /// Number of values in the two factors.
+    pub fn parameters(&self) -> usize {
+        self.down.num_elements() + self.up.num_elements()
+    }
+
+    /// What forbids to use this module, called `name`.
+    pub(super) fn problems(&self, name: &str) -> Vec<LoraProblem> {
+        let mut problems = Vec::new();
+        let (down, up) = (self.down.shape().as_slice(), self.up.shape().as_slice());
+        if !fit_together(down, up) {
+            problems.push(LoraProblem::Shapes {
+                module: name.to_owned(),
+                down: down.to_vec(),
+                up: up.to_vec(),
+            });
+        }
+        if !self.alpha.is_finite() {
+            problems.push(LoraProblem::Alpha {
+                key: format!("{name}.alpha"),
+                found: self.alpha.to_string(),
+            });
+        }
+        problems
+    }
+}
+
+fn fit_together(down: &[usize], up: &[usize]) -> bool {
+    let same_rank = match (down, up) {
+        ([rank, _], [_, inner]) | ([rank, _, _, _], [_, inner, 1, 1]) => rank == inner,
+        _ => false,
+    };
+    same_rank && !down.contains(&0) && !up.contains(&0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn factors_fit_when_their_inner_dimensions_agree() {
+        assert!(fit_together(&[4, 32], &[64, 4]));
+        assert!(fit_together(&[4, 32, 3, 3], &[64, 4, 1, 1]));
+        for (down, up) in [
+            (vec![4, 32], vec![64, 8]),
+            (vec![4, 32], vec![64, 4, 1, 1]),
+            (vec![4, 32, 3, 3], vec![64, 4, 3, 3]),
+            (vec![0, 32], vec![64, 0]),
+            (vec![4], vec![4]),
+            (vec![], vec![]),
+        ] {
+            assert!(!fit_together(&down, &up), "{down:?} {up:?}");
+        }
+    }
+}

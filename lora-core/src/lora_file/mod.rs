@@ -1,0 +1,41 @@
+//! LoRA files as sd-scripts writes them and as web interfaces, ComfyUI and diffusers read them.
+//!
+//! A safetensors file with three tensors per adapted module, `<module>.lora_down.weight`, `<module>.lora_up.weight` and
+//! `<module>.alpha`, and string metadata: `ss_*` about the training, `modelspec.*` about the model, `sshs_*` hashes.
+
+mod file_dtype;
+mod hash_check;
+mod hashes;
+mod layout;
+mod lora_module;
+mod model_spec;
+mod problem;
+mod python_text;
+mod read;
+mod training_facts;
+mod training_metadata;
+mod write;
+
+use std::collections::BTreeMap;
+
+pub use file_dtype::FileDtype;
+pub use hash_check::HashCheck;
+pub use hashes::ModelHashes;
+pub use lora_module::LoraModule;
+pub use problem::{LoraProblem, LoraProblems};
+pub use read::LoraFileError;
+pub use training_facts::{BaseVersion, DatasetFolder, TrainingFacts};
+pub use training_metadata::Privacy;
+pub use write::{LoraWriteError, Written};
+
+const MODEL_HASH: &str = "sshs_model_hash";
+const LEGACY_HASH: &str = "sshs_legacy_hash";
+
+/// The contents of a LoRA file, in host memory.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LoraFile {
+    /// The adapted modules by sd-scripts' name, such as `lora_unet_mid_block_attentions_0_proj_in`.
+    pub modules: BTreeMap<String, LoraModule>,
+    /// The header's `__metadata__`.
+    pub metadata: BTreeMap<String, String>,
+}

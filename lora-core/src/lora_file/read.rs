@@ -1,0 +1,163 @@
+//! Reading a LoRA file.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::TensorData;
+
+use super::{LoraFile, LoraModule, LoraProblem, LoraProblems};
+use crate::mapped_file::{MappedSafetensors, SafetensorsFileError, TensorView};
+
+/// Why a LoRA file could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LoraFileError {
+    /// It is no readable safetensors file.
+    #[error(transparent)]
+    File(#[from] SafetensorsFileError),
+    /// Its tensors are not those of a LoRA.
+    #[error("{}: not a usable LoRA file:{problems}", path.display())]
+    Problems {
+        /// The file.
+        path: PathBuf,
+        /// Everything that is wrong with it.
+        problems: LoraProblems,
+    },
+}
+
+/// The tensors of one module as they are found.
+#[derive(Default)]
+struct Parts<'a> {
+    down: Option<TensorView<'a>>,
+    up: Option<TensorView<'a>>,
+    alpha: Option<TensorView<'a>>,
+}
+
+const DOWN: &str = ".lora_down.weight";
+const UP: &str = ".lora_up.weight";
+const ALPHA: &str = ".alpha";
+
+impl LoraFile {
+    /// Reads a LoRA file in sd-scripts' layout, stored as F16, BF16 or F32. A module without alpha gets its rank.
+    ///
+    /// # Errors
+    /// [`LoraFileError`] names the file and, all at once, each key that is unknown or missing, misshapen, of a type that
+    /// holds no such numbers, or an alpha that is not one finite number.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, LoraFileError> {
+        let file = MappedSafetensors::open(path)?;
+        let mut problems = Vec::new();
+        let names = file.names();
+        let mut parts = BTreeMap::<&str, Parts>::new();
+        for name in &names {
+            if !sort_in(name, file.view(name), &mut parts) {
+                problems.push(LoraProblem::UnknownKey { key: name.clone() });
+            }
+        }
+        if parts.is_empty() {
+            problems.insert(0, LoraProblem::NoModules);
+        }
+        let mut modules = BTreeMap::new();
+        for (name, parts) in parts {
+            match module(name, &parts) {
+                Ok(module) => {
+                    modules.insert(name.to_owned(), module);
+                }
+                Err(found) => problems.extend(found),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(LoraFileError::Problems {
+                path: file.path().to_path_buf(),
+                problems: LoraProblems(problems),
+            });
+        }
+        let metadata = file.metadata_entries();
+        Ok(Self {
+            modules,
+            metadata: metadata
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .collect(),
+        })
+    }
+}
+
+/// Files the tensor called `name` under its module; false when the name is none of a LoRA.
+fn sort_in<'a>(
+    name: &'a str,
+    view: Option<TensorView<'a>>,
+    parts: &mut BTreeMap<&'a str, Parts<'a>>,
+) -> bool {
+    let module = |suffix| {
+        name.strip_suffix(suffix)
+            .filter(|module: &&str| !module.is_empty())
+    };
+    if let Some(module) = module(DOWN) {
+        parts.entry(module).or_default().down = view;
+    } else if let Some(module) = module(UP) {
+        parts.entry(module).or_default().up = view;
+    } else if let Some(module) = module(ALPHA) {
+        parts.entry(module).or_default().alpha = view;
+    } else {
+        return false;
+    }
+    true
+}
+
+/// Puts a module together, or says everything that is wrong with it.
+fn module(name: &str, parts: &Parts) -> Result<LoraModule, Vec<LoraProblem>> {
+    let mut problems = Vec::new();
+    let mut factor = |view: Option<TensorView>, suffix: &str| {
+        let key = || format!("{name}{suffix}");
+        let Some(view) = view else {
+            problems.push(LoraProblem::MissingKey { key: key() });
+            return None;
+        };
+        let Some(values) = view.to_f32() else {
+            problems.push(LoraProblem::Dtype {
+                key: key(),
+                dtype: view.dtype,
+            });
+            return None;
+        };
+        Some(TensorData::new(values, view.shape.to_vec()))
+    };
+    let (down, up) = (factor(parts.down, DOWN), factor(parts.up, UP));
+    let alpha = match parts.alpha.map(|view| scalar(view, name)) {
+        Some(Ok(alpha)) => Some(alpha),
+        Some(Err(problem)) => {
+            problems.push(problem);
+            None
+        }
+        None => None,
+    };
+    let (Some(down), Some(up)) = (down, up) else {
+        return Err(problems);
+    };
+    let rank = down.shape().first().copied().unwrap_or(0);
+    let module = LoraModule {
+        down,
+        up,
+        alpha: alpha.unwrap_or(rank as f32),
+    };
+    problems.extend(module.problems(name));
+    if problems.is_empty() {
+        Ok(module)
+    } else {
+        Err(problems)
+    }
+}
+
+/// The one number of an alpha tensor; its shape is `[]` or, from some trainers, `[1]`.
+fn scalar(view: TensorView, module: &str) -> Result<f32, LoraProblem> {
+    let key = || format!("{module}{ALPHA}");
+    let values = view.to_f32().ok_or_else(|| LoraProblem::Dtype {
+        key: key(),
+        dtype: view.dtype,
+    })?;
+    match values[..] {
+        [alpha] => Ok(alpha),
+        _ => Err(LoraProblem::Alpha {
+            key: key(),
+            found: format!("of shape {:?}", view.shape),
+        }),
+    }
+}

@@ -1,0 +1,152 @@
+use serde::Deserialize;
+
+use crate::activation::Activation;
+
+/// The fields of diffusers' `UNet2DConditionModel` config that shape the computation, with diffusers' defaults.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct UNetConfig {
+    /// Side of the latents it was trained on; 64 is 512 pixels under Stable Diffusion's VAE.
+    pub sample_size: usize,
+    /// Channels of the latents.
+    pub in_channels: usize,
+    /// Channels of the prediction.
+    pub out_channels: usize,
+    /// Channels of each level.
+    pub block_out_channels: Vec<usize>,
+    /// `CrossAttnDownBlock2D` or `DownBlock2D` for each level, finest first.
+    pub down_block_types: Vec<String>,
+    /// `CrossAttnUpBlock2D` or `UpBlock2D` for each level, coarsest first.
+    pub up_block_types: Vec<String>,
+    /// `UNetMidBlock2DCrossAttn`.
+    pub mid_block_type: String,
+    /// Resnets of each down block; an up block has one more.
+    pub layers_per_block: usize,
+    /// In spite of its name, the NUMBER of heads when `num_attention_heads` is absent (a slip that diffusers keeps).
+    pub attention_head_dim: OneOrEach,
+    /// Attention heads, where a config names them rightly.
+    pub num_attention_heads: Option<OneOrEach>,
+    /// Width of the text states.
+    pub cross_attention_dim: usize,
+    /// Transformer blocks of each attention module.
+    pub transformer_layers_per_block: OneOrEach,
+    /// Whether `proj_in` and `proj_out` are linear layers (SD2) or 1×1 convolutions (SD1).
+    pub use_linear_projection: bool,
+    /// Groups of every group norm.
+    pub norm_num_groups: usize,
+    /// Epsilon of the resnets' group norms.
+    pub norm_eps: f64,
+    /// Activation of the resnets.
+    pub act_fn: Activation,
+    /// Whether the timestep embedding puts the cosines first.
+    pub flip_sin_to_cos: bool,
+    /// Shift of the timestep embedding's frequencies.
+    pub freq_shift: f64,
+    /// `text_time` for SDXL; absent otherwise.
+    pub addition_embed_type: Option<String>,
+    /// Class conditioning; absent in Stable Diffusion.
+    pub class_embed_type: Option<String>,
+    /// Whether each block attends to the text alone.
+    pub only_cross_attention: bool,
+    /// `default`, or `scale_shift`.
+    pub resnet_time_scale_shift: String,
+}
+
+impl Default for UNetConfig {
+    fn default() -> Self {
+        let repeat = |first: &str, then: &str| {
+            std::iter::once(first).chain([then; 3]).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let down = repeat("DownBlock2D", "CrossAttnDownBlock2D").into_iter().rev().collect();
+        Self {
+            sample_size: 64,
+            in_channels: 4,
+            out_channels: 4,
+            block_out_channels: vec![320, 640, 1280, 1280],
+            down_block_types: down,
+            up_block_types: repeat("UpBlock2D", "CrossAttnUpBlock2D"),
+            mid_block_type: "UNetMidBlock2DCrossAttn".to_owned(),
+            layers_per_block: 2,
+            attention_head_dim: OneOrEach::One(8),
+            num_attention_heads: None,
+            cross_attention_dim: 1280,
+            transformer_layers_per_block: OneOrEach::One(1),
+            use_linear_projection: false,
+            norm_num_groups: 32,
+            norm_eps: 1e-5,
+            act_fn: Activation::Silu,
+            flip_sin_to_cos: true,
+            freq_shift: 0.0,
+            addition_embed_type: None,
+            class_embed_type: None,
+            only_cross_attention: false,
+            resnet_time_scale_shift: "default".to_owned(),
+        }
+    }
+}
+
+impl UNetConfig {
+    /// The first field whose value asks for something that [`super::UNet`] cannot do, with that value.
+    pub fn unsupported(&self) -> Option<(&'static str, String)> {
+        let levels = self.block_out_channels.len();
+        let downs = ["CrossAttnDownBlock2D", "DownBlock2D"];
+        let ups = ["CrossAttnUpBlock2D", "UpBlock2D"];
+        let odd = |types: &[String], known: [&str; 2]| {
+            types.len() != levels || types.iter().any(|name| !known.contains(&name.as_str()))
+        };
+        let unfit = |values: &OneOrEach| matches!(values, OneOrEach::Each(each) if each.len() != levels);
+        if odd(&self.down_block_types, downs) {
+            return Some(("down_block_types", format!("{:?}", self.down_block_types)));
+        }
+        if odd(&self.up_block_types, ups) {
+            return Some(("up_block_types", format!("{:?}", self.up_block_types)));
+        }
+        if self.mid_block_type != "UNetMidBlock2DCrossAttn" {
+            return Some(("mid_block_type", self.mid_block_type.clone()));
+        }
+        if let Some(kind) = &self.addition_embed_type {
+            return Some(("addition_embed_type", kind.clone()));
+        }
+        if let Some(kind) = &self.class_embed_type {
+            return Some(("class_embed_type", kind.clone()));
+        }
+        if self.only_cross_attention {
+            return Some(("only_cross_attention", "true".to_owned()));
+        }
+        if self.resnet_time_scale_shift != "default" {
+            return Some(("resnet_time_scale_shift", self.resnet_time_scale_shift.clone()));
+        }
+        if unfit(self.heads()) {
+            return Some(("attention_head_dim", format!("{:?}", self.heads())));
+        }
+        if unfit(&self.transformer_layers_per_block) {
+            return Some(("transformer_layers_per_block", format!("{:?}", self.transformer_layers_per_block)));
+        }
+        None
+    }
+
+    /// Attention heads of each level.
+    pub(super) fn heads(&self) -> &OneOrEach {
+        self.num_attention_heads.as_ref().unwrap_or(&self.attention_head_dim)
+    }
+}
+
+/// One value for all levels, or one for each.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrEach {
+    /// The same everywhere.
+    One(usize),
+    /// One for each level, finest first.
+    Each(Vec<usize>),
+}
+
+impl OneOrEach {
+    /// The value of `level`, counted from the finest.
+    pub(super) fn at(&self, level: usize) -> usize {
+        match self {
+            Self::One(value) => *value,
+            Self::Each(values) => values[level],
+        }
+    }
+}

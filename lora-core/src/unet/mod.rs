@@ -1,0 +1,152 @@
+//! The denoising network of Stable Diffusion (Rombach et al. 2022), as diffusers' `UNet2DConditionModel` computes it.
+
+mod block;
+mod config;
+mod time_embedding;
+mod transformer;
+mod transformer_block;
+
+use burn::tensor::Tensor;
+
+pub use block::{Block, Conditioning, Skip};
+use block::Kind;
+pub use config::{OneOrEach, UNetConfig};
+use time_embedding::TimeEmbedding;
+use transformer::Transformer;
+
+use crate::{
+    activation::Activation,
+    adapter::{Site, Sites, Target},
+    layer::{Conv2d, GroupNorm},
+    resample::{Downsample, Upsample},
+    resnet::{Resnet, ResnetConfig},
+    weights::Weights,
+};
+
+/// Predicts noise (or velocity) from noisy latents, a timestep and text states.
+#[derive(Clone, Debug)]
+pub struct UNet {
+    conv_in: Conv2d,
+    time_embedding: TimeEmbedding,
+    blocks: Vec<Block>,
+    conv_norm_out: GroupNorm,
+    conv_out: Conv2d,
+    activation: Activation,
+}
+
+impl UNet {
+    /// Takes all its tensors from `weights`. The config must have passed [`UNetConfig::unsupported`].
+    pub fn new(config: &UNetConfig, weights: &Weights<'_>) -> Self {
+        let first = config.block_out_channels[0];
+        Self {
+            conv_in: Conv2d::new(&weights.at("conv_in"), config.in_channels, first, 3),
+            time_embedding: TimeEmbedding::new(config, &weights.at("time_embedding")),
+            blocks: blocks(config, weights),
+            conv_norm_out: GroupNorm::new(
+                &weights.at("conv_norm_out"),
+                config.norm_num_groups,
+                first,
+                config.norm_eps,
+            ),
+            conv_out: Conv2d::new(&weights.at("conv_out"), first, config.out_channels, 3),
+            activation: config.act_fn,
+        }
+    }
+
+    /// `latents [batch, 4, height, width]`, one timestep for each item and `text [batch, tokens, cross_attention_dim]`
+    /// to a prediction of the latents' shape.
+    pub fn forward(&self, latents: Tensor<4>, timesteps: &[f32], text: Tensor<3>) -> Tensor<4> {
+        let time = self.time_embedding.forward(timesteps, &latents);
+        let conditioning = Conditioning { time: self.activation.forward(time), text };
+        let mut hidden = self.conv_in.forward(latents);
+        let mut skips = vec![hidden.clone()];
+        for block in &self.blocks {
+            let skip = match block.skip() {
+                Skip::Take => skips.pop(),
+                Skip::Look => skips.last().cloned(),
+                Skip::Leave | Skip::Ignore => None,
+            };
+            hidden = block.forward(hidden, skip, &conditioning);
+            if block.skip() == Skip::Leave {
+                skips.push(hidden.clone());
+            }
+        }
+        let normal = self.conv_norm_out.forward(hidden);
+        self.conv_out.forward(self.activation.forward(normal))
+    }
+
+    /// The blocks between `conv_in` and `conv_norm_out`, in the order of the forward pass.
+    pub fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+}
+
+impl Sites for UNet {
+    fn prefix(&self) -> &'static str {
+        "lora_unet"
+    }
+
+    fn sites(&mut self, visit: &mut dyn FnMut(Target, Site<'_>)) {
+        for block in &mut self.blocks {
+            block.sites(visit);
+        }
+    }
+}
+
+/// The sequence of blocks that the config describes, finest level down to the coarsest and up again.
+fn blocks(config: &UNetConfig, weights: &Weights<'_>) -> Vec<Block> {
+    let resnets = ResnetConfig {
+        groups: config.norm_num_groups,
+        epsilon: config.norm_eps,
+        time: Some(4 * config.block_out_channels[0]),
+        activation: config.act_fn,
+    };
+    let levels = config.block_out_channels.len();
+    let mut channels = config.block_out_channels[0];
+    let mut skips = vec![channels];
+    let mut blocks = Vec::new();
+    for (level, &outputs) in config.block_out_channels.iter().enumerate() {
+        let stage = weights.at("down_blocks").at(level);
+        for index in 0..config.layers_per_block {
+            let resnet = Resnet::new(resnets, &stage.at("resnets").at(index), channels, outputs);
+            let transformer = (config.down_block_types[level] == "CrossAttnDownBlock2D")
+                .then(|| Transformer::new(config, &stage.at("attentions").at(index), level, outputs));
+            blocks.push(Kind::Down(resnet, transformer));
+            channels = outputs;
+            skips.push(channels);
+        }
+        if level + 1 < levels {
+            let downsample = Downsample::symmetric(&stage.at("downsamplers").at(0), channels);
+            blocks.push(Kind::Downsample(downsample));
+            skips.push(channels);
+        }
+    }
+    blocks.push(middle(config, resnets, &weights.at("mid_block"), channels));
+    for (index, &outputs) in config.block_out_channels.iter().rev().enumerate() {
+        let level = levels - 1 - index;
+        let stage = weights.at("up_blocks").at(index);
+        for index_in_block in 0..=config.layers_per_block {
+            let inputs = channels + skips.pop().unwrap_or(0);
+            let resnet =
+                Resnet::new(resnets, &stage.at("resnets").at(index_in_block), inputs, outputs);
+            let transformer = (config.up_block_types[index] == "CrossAttnUpBlock2D").then(|| {
+                Transformer::new(config, &stage.at("attentions").at(index_in_block), level, outputs)
+            });
+            blocks.push(Kind::Up(resnet, transformer));
+            channels = outputs;
+        }
+        if level > 0 {
+            blocks.push(Kind::Upsample(Upsample::new(&stage.at("upsamplers").at(0), channels)));
+        }
+    }
+    blocks.into_iter().map(Block).collect()
+}
+
+fn middle(config: &UNetConfig, resnets: ResnetConfig, weights: &Weights<'_>, channels: usize) -> Kind {
+    let resnet = |index: usize| {
+        Resnet::new(resnets, &weights.at("resnets").at(index), channels, channels)
+    };
+    let level = config.block_out_channels.len() - 1;
+    let transformer = Transformer::new(config, &weights.at("attentions").at(0), level, channels);
+    Kind::Middle(resnet(0), transformer, resnet(1))
+}

@@ -1,0 +1,118 @@
+use burn::tensor::Tensor;
+
+use crate::{
+    activation::Activation,
+    adapter::Site,
+    attention::attention,
+    layer::{LayerNorm, Linear},
+    weights::Weights,
+};
+
+/// Epsilon of the layer norms (PyTorch's default, which diffusers keeps).
+const EPSILON: f64 = 1e-5;
+
+/// Self-attention, cross-attention and a gated feed-forward, each behind a layer norm (diffusers'
+/// `BasicTransformerBlock`).
+#[derive(Clone, Debug)]
+pub(super) struct TransformerBlock {
+    norm1: LayerNorm,
+    attn1: Attention,
+    norm2: LayerNorm,
+    attn2: Attention,
+    norm3: LayerNorm,
+    feed_forward: GatedFeedForward,
+}
+
+impl TransformerBlock {
+    pub(super) fn new(weights: &Weights<'_>, channels: usize, heads: usize, text: usize) -> Self {
+        let norm = |name: &str| LayerNorm::new(&weights.at(name), channels, EPSILON);
+        Self {
+            norm1: norm("norm1"),
+            attn1: Attention::new(&weights.at("attn1"), channels, heads, channels),
+            norm2: norm("norm2"),
+            attn2: Attention::new(&weights.at("attn2"), channels, heads, text),
+            norm3: norm("norm3"),
+            feed_forward: GatedFeedForward::new(&weights.at("ff").at("net"), channels),
+        }
+    }
+
+    /// `[batch, tokens, channels]` to the same; `text` is `[batch, text tokens, text channels]`.
+    pub(super) fn forward(&self, x: Tensor<3>, text: Tensor<3>) -> Tensor<3> {
+        let normal = self.norm1.forward(x.clone());
+        let x = x + self.attn1.forward(normal.clone(), normal);
+        let x = x.clone() + self.attn2.forward(self.norm2.forward(x), text);
+        x.clone() + self.feed_forward.forward(self.norm3.forward(x))
+    }
+
+    pub(super) fn sites(&mut self, visit: &mut dyn FnMut(Site<'_>)) {
+        self.attn1.sites(visit);
+        self.attn2.sites(visit);
+        visit(self.feed_forward.proj.site());
+        visit(self.feed_forward.out.site());
+    }
+}
+
+/// Attention of tokens to a context, which is themselves or the text.
+#[derive(Clone, Debug)]
+struct Attention {
+    to_q: Linear,
+    to_k: Linear,
+    to_v: Linear,
+    to_out: Linear,
+    heads: usize,
+}
+
+impl Attention {
+    fn new(weights: &Weights<'_>, channels: usize, heads: usize, context: usize) -> Self {
+        let projection = |name: &str, inputs| Linear::without_bias(&weights.at(name), inputs, channels);
+        Self {
+            to_q: projection("to_q", channels),
+            to_k: projection("to_k", context),
+            to_v: projection("to_v", context),
+            to_out: Linear::new(&weights.at("to_out").at(0), channels, channels),
+            heads,
+        }
+    }
+
+    fn forward(&self, x: Tensor<3>, context: Tensor<3>) -> Tensor<3> {
+        let attended = attention(
+            self.to_q.forward(x),
+            self.to_k.forward(context.clone()),
+            self.to_v.forward(context),
+            self.heads,
+            None,
+        );
+        self.to_out.forward(attended)
+    }
+
+    fn sites(&mut self, visit: &mut dyn FnMut(Site<'_>)) {
+        for linear in [&mut self.to_q, &mut self.to_k, &mut self.to_v, &mut self.to_out] {
+            visit(linear.site());
+        }
+    }
+}
+
+/// GEGLU (Shazeer 2020): half of a projection gates the other half through GELU.
+#[derive(Clone, Debug)]
+struct GatedFeedForward {
+    proj: Linear,
+    out: Linear,
+}
+
+impl GatedFeedForward {
+    fn new(weights: &Weights<'_>, channels: usize) -> Self {
+        let inner = 4 * channels;
+        Self {
+            proj: Linear::new(&weights.at(0).at("proj"), channels, 2 * inner),
+            out: Linear::new(&weights.at(2), inner, channels),
+        }
+    }
+
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let mut halves = self.proj.forward(x).chunk(2, 2).into_iter();
+        let (Some(value), Some(gate)) = (halves.next(), halves.next()) else {
+            unreachable!("chunk(2) of an even width gives two halves");
+        };
+        self.out.forward(value * Activation::Gelu.forward(gate))
+    }
+}

@@ -1,0 +1,79 @@
+use serde::Deserialize;
+
+use crate::{activation::Activation, resnet::ResnetConfig};
+
+/// The fields of diffusers' `AutoencoderKL` config that shape the computation, with diffusers' defaults.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct VaeConfig {
+    /// Channels of a picture.
+    pub in_channels: usize,
+    /// Channels of a decoded picture.
+    pub out_channels: usize,
+    /// Channels of the latents.
+    pub latent_channels: usize,
+    /// Channels of each level, finest first.
+    pub block_out_channels: Vec<usize>,
+    /// Resnets of each encoder level; the decoder has one more.
+    pub layers_per_block: usize,
+    /// Groups of every group norm.
+    pub norm_num_groups: usize,
+    /// Activation of the resnets.
+    pub act_fn: Activation,
+    /// What latents are multiplied by before the UNet sees them.
+    pub scaling_factor: f64,
+    /// Whether a 1×1 convolution follows the encoder.
+    pub use_quant_conv: bool,
+    /// Whether a 1×1 convolution precedes the decoder.
+    pub use_post_quant_conv: bool,
+    /// Whether the middle blocks attend.
+    pub mid_block_add_attention: bool,
+}
+
+impl Default for VaeConfig {
+    fn default() -> Self {
+        Self {
+            in_channels: 3,
+            out_channels: 3,
+            latent_channels: 4,
+            block_out_channels: vec![64],
+            layers_per_block: 1,
+            norm_num_groups: 32,
+            act_fn: Activation::Silu,
+            scaling_factor: 0.18215,
+            use_quant_conv: true,
+            use_post_quant_conv: true,
+            mid_block_add_attention: true,
+        }
+    }
+}
+
+impl VaeConfig {
+    /// The first field whose value asks for something that [`super::Vae`] cannot do, with that value.
+    pub fn unsupported(&self) -> Option<(&'static str, String)> {
+        [
+            ("use_quant_conv", self.use_quant_conv),
+            ("use_post_quant_conv", self.use_post_quant_conv),
+            ("mid_block_add_attention", self.mid_block_add_attention),
+        ]
+        .into_iter()
+        .find_map(|(field, value)| (!value).then(|| (field, value.to_string())))
+    }
+
+    /// Pixels of one latent along each side: every level but the coarsest halves the picture.
+    pub(super) fn reduction(&self) -> usize {
+        1 << (self.block_out_channels.len() - 1)
+    }
+
+    pub(super) fn resnets(&self) -> ResnetConfig {
+        ResnetConfig {
+            groups: self.norm_num_groups,
+            epsilon: EPSILON,
+            time: None,
+            activation: self.act_fn,
+        }
+    }
+}
+
+/// Epsilon of every group norm; diffusers fixes it.
+pub(super) const EPSILON: f64 = 1e-6;

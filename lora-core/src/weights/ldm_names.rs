@@ -1,0 +1,186 @@
+//! Names of the original single-file layout (CompVis, "LDM") for keys of the diffusers layout.
+//!
+//! Mirrors diffusers' `convert_ldm_unet_checkpoint`, `convert_ldm_vae_checkpoint` and `convert_ldm_clip_checkpoint`,
+//! read from right to left: a network asks for a diffusers key and gets told where the original file keeps it.
+
+/// A part of a Stable Diffusion model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Component {
+    /// CLIP's text encoder.
+    TextEncoder,
+    /// The denoising network.
+    UNet,
+    /// The autoencoder between pictures and latents.
+    Vae,
+    /// The noise schedule's settings; it has no tensors.
+    Scheduler,
+}
+
+impl Component {
+    /// Its folder in a diffusers model.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::TextEncoder => "text_encoder",
+            Self::UNet => "unet",
+            Self::Vae => "vae",
+            Self::Scheduler => "scheduler",
+        }
+    }
+
+    pub(super) fn config_file(self) -> &'static str {
+        match self {
+            Self::Scheduler => "scheduler_config.json",
+            _ => "config.json",
+        }
+    }
+
+    pub(super) fn weights_stem(self) -> &'static str {
+        match self {
+            Self::TextEncoder => "model",
+            _ => "diffusion_pytorch_model",
+        }
+    }
+
+    pub(super) fn original_prefix(self) -> &'static str {
+        match self {
+            Self::TextEncoder => "cond_stage_model.transformer.",
+            Self::UNet => "model.diffusion_model.",
+            Self::Vae => "first_stage_model.",
+            Self::Scheduler => "",
+        }
+    }
+
+    /// SD1.5's config, for single files that carry none.
+    pub(super) fn sd15_config(self) -> &'static str {
+        match self {
+            Self::TextEncoder => include_str!("../../assets/sd15/text_encoder.json"),
+            Self::UNet => include_str!("../../assets/sd15/unet.json"),
+            Self::Vae => include_str!("../../assets/sd15/vae.json"),
+            Self::Scheduler => include_str!("../../assets/sd15/scheduler.json"),
+        }
+    }
+}
+
+/// The name of `key` in an original file; `exists` tells whether the file has a name.
+///
+/// The UNet's blocks are numbered through without regard to their kind, so the number of layers in a block has to be
+/// known: it shows in where the first downsampler stands.
+pub(super) fn original_name(
+    component: Component,
+    key: &str,
+    exists: &dyn Fn(&str) -> bool,
+) -> String {
+    let prefix = component.original_prefix();
+    let name = match component {
+        Component::UNet => {
+            let has = |name: String| exists(&format!("{prefix}{name}"));
+            let stage = (2..)
+                .take(8)
+                .find(|stage| has(format!("input_blocks.{stage}.0.op.weight")))
+                .unwrap_or(3);
+            unet(key, stage, &|block| has(format!("output_blocks.{block}.1.conv.weight")))
+        }
+        Component::Vae => {
+            let levels = (0..8)
+                .take_while(|level| {
+                    exists(&format!("{prefix}encoder.down.{level}.block.0.norm1.weight"))
+                })
+                .count();
+            vae(key, levels)
+        }
+        Component::TextEncoder | Component::Scheduler => key.to_owned(),
+    };
+    format!("{prefix}{name}")
+}
+
+/// `stage` is the number of numbered blocks that one down or up block covers: its layers and one more.
+/// `second` tells whether an output block's upsampler is its second part (it is the third after an attention).
+fn unet(key: &str, stage: usize, second: &dyn Fn(usize) -> bool) -> String {
+    let parts: Vec<&str> = key.split('.').collect();
+    let number = |index: usize| parts.get(index).and_then(|part| part.parse().ok()).unwrap_or(0);
+    let rest = |from: usize| parts[from.min(parts.len())..].join(".");
+    match parts.as_slice() {
+        ["conv_in", ..] => format!("input_blocks.0.0.{}", rest(1)),
+        ["conv_norm_out", ..] => format!("out.0.{}", rest(1)),
+        ["conv_out", ..] => format!("out.2.{}", rest(1)),
+        ["time_embedding", "linear_1", ..] => format!("time_embed.0.{}", rest(2)),
+        ["time_embedding", "linear_2", ..] => format!("time_embed.2.{}", rest(2)),
+        ["down_blocks", _, "downsamplers", ..] => {
+            format!("input_blocks.{}.0.op.{}", (number(1) + 1) * stage, rest(5))
+        }
+        ["down_blocks", _, kind, ..] => {
+            format!("input_blocks.{}.{}", 1 + number(1) * stage + number(3), unet_layer(kind, &rest(4)))
+        }
+        ["mid_block", "attentions", ..] => format!("middle_block.1.{}", rest(3)),
+        ["mid_block", "resnets", ..] => {
+            format!("middle_block.{}.{}", 2 * number(2), unet_resnet(&rest(3)))
+        }
+        ["up_blocks", _, "upsamplers", ..] => {
+            let block = (number(1) + 1) * stage - 1;
+            let part = if second(block) { 1 } else { 2 };
+            format!("output_blocks.{block}.{part}.conv.{}", rest(5))
+        }
+        ["up_blocks", _, kind, ..] => {
+            format!("output_blocks.{}.{}", number(1) * stage + number(3), unet_layer(kind, &rest(4)))
+        }
+        _ => key.to_owned(),
+    }
+}
+
+fn unet_layer(kind: &str, rest: &str) -> String {
+    match kind {
+        "attentions" => format!("1.{rest}"),
+        _ => format!("0.{}", unet_resnet(rest)),
+    }
+}
+
+fn unet_resnet(rest: &str) -> String {
+    let (module, tensor) = rest.split_once('.').unwrap_or((rest, ""));
+    let module = match module {
+        "norm1" => "in_layers.0",
+        "conv1" => "in_layers.2",
+        "time_emb_proj" => "emb_layers.1",
+        "norm2" => "out_layers.0",
+        "conv2" => "out_layers.3",
+        "conv_shortcut" => "skip_connection",
+        other => other,
+    };
+    format!("{module}.{tensor}")
+}
+
+/// `levels` is the number of resolutions; the original counts the decoder's from the finest.
+fn vae(key: &str, levels: usize) -> String {
+    let parts: Vec<&str> = key.split('.').collect();
+    let number = |index: usize| parts.get(index).and_then(|part| part.parse().ok()).unwrap_or(0);
+    let rest = |from: usize| vae_module(&parts[from.min(parts.len())..]);
+    let Some((half, inner)) = parts.split_first() else { return key.to_owned() };
+    match inner {
+        ["mid_block", "resnets", ..] => format!("{half}.mid.block_{}.{}", number(3) + 1, rest(4)),
+        ["mid_block", "attentions", ..] => format!("{half}.mid.attn_1.{}", rest(4)),
+        ["down_blocks", _, "resnets", ..] => {
+            format!("{half}.down.{}.block.{}.{}", number(2), number(4), rest(5))
+        }
+        ["down_blocks", ..] => format!("{half}.down.{}.downsample.{}", number(2), rest(5)),
+        ["up_blocks", _, "resnets", ..] => {
+            let level = levels.saturating_sub(1 + number(2));
+            format!("{half}.up.{level}.block.{}.{}", number(4), rest(5))
+        }
+        ["up_blocks", ..] => {
+            format!("{half}.up.{}.upsample.{}", levels.saturating_sub(1 + number(2)), rest(5))
+        }
+        ["conv_norm_out", tensor] => format!("{half}.norm_out.{tensor}"),
+        _ => key.to_owned(),
+    }
+}
+
+fn vae_module(parts: &[&str]) -> String {
+    match parts {
+        ["conv_shortcut", tensor] => format!("nin_shortcut.{tensor}"),
+        ["group_norm", tensor] => format!("norm.{tensor}"),
+        ["to_q", tensor] => format!("q.{tensor}"),
+        ["to_k", tensor] => format!("k.{tensor}"),
+        ["to_v", tensor] => format!("v.{tensor}"),
+        ["to_out", _, tensor] => format!("proj_out.{tensor}"),
+        other => other.join("."),
+    }
+}

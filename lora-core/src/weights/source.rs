@@ -1,0 +1,197 @@
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    fmt::{self, Display},
+    path::PathBuf,
+};
+
+use burn::tensor::{DType, Device, Element, FloatDType, Tensor, TensorData};
+use half::{bf16, f16};
+use safetensors::Dtype;
+
+use crate::mapped_file::TensorView;
+
+/// A tensor that a [`TensorSource`] found.
+#[derive(Debug)]
+pub enum StoredTensor<'a> {
+    /// Lies in a mapped file, as F32, F16 or BF16.
+    Mapped(TensorView<'a>),
+    /// Was made in memory.
+    Values(Vec<f32>),
+}
+
+/// What is wrong with one tensor of a checkpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TensorProblem {
+    /// The network needs it and no file has it.
+    Missing {
+        /// The key looked for.
+        key: String,
+        /// The file that should have it.
+        file: PathBuf,
+    },
+    /// It has another shape than the config asks for.
+    Shape {
+        /// The key.
+        key: String,
+        /// Its file.
+        file: PathBuf,
+        /// Shape that the config asks for.
+        expected: Vec<usize>,
+        /// Shape in the file.
+        found: Vec<usize>,
+    },
+    /// It holds something else than f32, f16 or bf16 numbers.
+    Type {
+        /// The key.
+        key: String,
+        /// Its file.
+        file: PathBuf,
+        /// The element type in the file.
+        found: String,
+    },
+    /// No part of the network asks for it.
+    Unexpected {
+        /// The key.
+        key: String,
+        /// Its file.
+        file: PathBuf,
+    },
+}
+
+impl Display for TensorProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { key, file } => write!(f, "missing: {key} in {}", file.display()),
+            Self::Shape { key, file, expected, found } => write!(
+                f,
+                "wrong shape: {key} in {} is {found:?}, the config asks for {expected:?}",
+                file.display()
+            ),
+            Self::Type { key, file, found } => write!(
+                f,
+                "wrong type: {key} in {} is {found}; only F32, F16 and BF16 can be read",
+                file.display()
+            ),
+            Self::Unexpected { key, file } => write!(f, "unexpected: {key} in {}", file.display()),
+        }
+    }
+}
+
+/// Finds tensors by their key in the diffusers layout, such as `down_blocks.0.resnets.0.conv1.weight`.
+pub trait TensorSource {
+    /// The tensor `key`, which is to have `shape`.
+    ///
+    /// # Errors
+    /// [`TensorProblem`] when it is absent, of another shape or not a float.
+    fn find(&self, key: &str, shape: &[usize]) -> Result<StoredTensor<'_>, TensorProblem>;
+}
+
+/// Builds tensors from a [`TensorSource`], one at a time, and gathers every problem instead of stopping at the first.
+pub struct WeightReader<'a> {
+    source: &'a dyn TensorSource,
+    device: &'a Device,
+    dtype: FloatDType,
+    problems: RefCell<Vec<TensorProblem>>,
+    used: RefCell<BTreeSet<String>>,
+}
+
+impl<'a> WeightReader<'a> {
+    /// Reads from `source` onto `device`; weights are stored as `dtype`, norms always as f32.
+    pub fn new(source: &'a dyn TensorSource, device: &'a Device, dtype: FloatDType) -> Self {
+        Self {
+            source,
+            device,
+            dtype,
+            problems: RefCell::default(),
+            used: RefCell::default(),
+        }
+    }
+
+    /// The whole network's scope.
+    pub fn root(&self) -> Weights<'_> {
+        Weights { reader: self, path: String::new() }
+    }
+
+    /// The keys asked for, and the problems met.
+    pub fn finish(self) -> (BTreeSet<String>, Vec<TensorProblem>) {
+        (self.used.into_inner(), self.problems.into_inner())
+    }
+
+    fn read<const D: usize>(&self, key: String, shape: [usize; D], dtype: FloatDType) -> Tensor<D> {
+        let found = self.source.find(&key, &shape);
+        self.used.borrow_mut().insert(key);
+        match found {
+            Ok(stored) => {
+                let data = converted(stored, dtype, shape.to_vec());
+                Tensor::from_data(data, (self.device, DType::from(dtype)))
+            }
+            Err(problem) => {
+                self.problems.borrow_mut().push(problem);
+                // A stand-in of the right shape, so that building goes on and finds the other problems too.
+                Tensor::<D>::zeros([1; D], self.device).expand(shape)
+            }
+        }
+    }
+}
+
+/// A network's view of its weights: a reader and the path of the module being built.
+pub struct Weights<'a> {
+    reader: &'a WeightReader<'a>,
+    path: String,
+}
+
+impl Weights<'_> {
+    /// The scope of the submodule `name`.
+    pub fn at(&self, name: impl Display) -> Self {
+        Self { reader: self.reader, path: self.key(name) }
+    }
+
+    /// Path of this module in the diffusers layout.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The tensor `name` of this module, in the model's dtype.
+    pub fn tensor<const D: usize>(&self, name: &str, shape: [usize; D]) -> Tensor<D> {
+        self.reader.read(self.key(name), shape, self.reader.dtype)
+    }
+
+    /// The tensor `name` of this module, in f32 whatever the model's dtype is.
+    pub fn tensor_f32<const D: usize>(&self, name: &str, shape: [usize; D]) -> Tensor<D> {
+        self.reader.read(self.key(name), shape, FloatDType::F32)
+    }
+
+    /// The device that the tensors are put on.
+    pub fn device(&self) -> &Device {
+        self.reader.device
+    }
+
+    fn key(&self, name: impl Display) -> String {
+        if self.path.is_empty() {
+            name.to_string()
+        } else {
+            format!("{}.{name}", self.path)
+        }
+    }
+}
+
+/// The tensor's elements as tensor data of type `to`; at most one copy of the tensor is made.
+fn converted(stored: StoredTensor<'_>, to: FloatDType, shape: Vec<usize>) -> TensorData {
+    match (stored, to) {
+        (StoredTensor::Values(values), _) => TensorData::new(values, shape).convert_dtype(to.into()),
+        (StoredTensor::Mapped(view), FloatDType::F16) => half_data(view, f16::from_f32, shape),
+        (StoredTensor::Mapped(view), FloatDType::BF16) => half_data(view, bf16::from_f32, shape),
+        (StoredTensor::Mapped(view), _) => TensorData::new(view.to_f32().unwrap_or_default(), shape),
+    }
+}
+
+fn half_data<T: Element>(view: TensorView<'_>, narrow: fn(f32) -> T, shape: Vec<usize>) -> TensorData {
+    let halves = || view.bytes.as_chunks::<2>().0.iter();
+    let values: Vec<T> = match view.dtype {
+        Dtype::F16 => halves().map(|two| narrow(f16::from_le_bytes(*two).to_f32())).collect(),
+        Dtype::BF16 => halves().map(|two| narrow(bf16::from_le_bytes(*two).to_f32())).collect(),
+        _ => view.bytes.as_chunks::<4>().0.iter().map(|four| narrow(f32::from_le_bytes(*four))).collect(),
+    };
+    TensorData::new(values, shape)
+}

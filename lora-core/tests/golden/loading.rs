@@ -1,0 +1,157 @@
+//! Both layouts, sharded folders, and what is said about tensors that do not fit.
+
+use std::{collections::HashMap, fs, path::Path};
+
+use burn::tensor::Device;
+use lora_core::{
+    BaseModel, Precision,
+    mapped_file::MappedSafetensors,
+    weights::{CheckpointError, TensorProblem},
+};
+use safetensors::tensor::{TensorView, serialize_to_file};
+
+use crate::golden::{self, Golden, assert_close};
+
+const UNET: &str = "unet/diffusion_pytorch_model.safetensors";
+
+fn load(path: &Path, config: Option<&Path>) -> Result<BaseModel, CheckpointError> {
+    BaseModel::load(path, config, Precision::F32, &Device::flex())
+}
+
+fn unet_output(model: &BaseModel) -> burn::tensor::Tensor<4> {
+    let golden = Golden::open("forward/tiny-sd15.safetensors");
+    model.unet.forward(golden.tensor("unet.latents"), &[37.0, 951.0], golden.tensor("unet.context"))
+}
+
+#[test]
+fn single_file_equals_folder() {
+    let model = load(&golden::path("tiny-sd15.safetensors"), Some(&golden::path("tiny-sd15"))).unwrap();
+    let golden = Golden::open("forward/tiny-sd15.safetensors");
+    assert_close(unet_output(&model), &golden, "unet.out", 2e-5);
+    let text = model.text_encoder.forward(golden.ids("text.input_ids"), 1);
+    assert_close(text, &golden, "text.last_hidden_state", 2e-5);
+    let posterior = model.vae.encode(golden.tensor("vae.image"));
+    assert_close(posterior.mean, &golden, "vae.mean", 2e-5);
+    let picture = model.vae.decode(golden.tensor("vae.decode_in_scaled"));
+    assert_close(picture, &golden, "vae.decode_out", 2e-5);
+}
+
+#[test]
+fn single_file_of_unknown_architecture_asks_for_a_config() {
+    let error = load(&golden::path("tiny-sd15.safetensors"), None).unwrap_err();
+    assert!(matches!(error, CheckpointError::ConfigNeeded { .. }), "{error}");
+    assert!(error.to_string().contains("--config"));
+}
+
+#[test]
+fn other_files_and_folders_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let ckpt = folder.path().join("model.ckpt");
+    fs::write(&ckpt, b"PK").unwrap();
+    assert!(matches!(load(&ckpt, None).unwrap_err(), CheckpointError::Format { .. }));
+    assert!(matches!(load(folder.path(), None).unwrap_err(), CheckpointError::NotAModel { .. }));
+    let missing = folder.path().join("nowhere");
+    assert!(matches!(load(&missing, None).unwrap_err(), CheckpointError::NotFound { .. }));
+}
+
+/// A copy of the tiny model's folder that may be damaged.
+fn copy_of_tiny() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for part in ["unet", "vae", "text_encoder", "scheduler"] {
+        fs::create_dir(folder.path().join(part)).unwrap();
+        for entry in fs::read_dir(golden::path("tiny-sd15").join(part)).unwrap() {
+            let entry = entry.unwrap();
+            fs::copy(entry.path(), folder.path().join(part).join(entry.file_name())).unwrap();
+        }
+    }
+    folder
+}
+
+/// Rewrites a weight file with `change` applied to its tensors' names and shapes.
+fn rewrite(
+    from: &Path,
+    to: &Path,
+    change: impl Fn(&str, Vec<usize>) -> Option<(String, Vec<usize>)>,
+) {
+    let file = MappedSafetensors::open(from).unwrap();
+    let tensors: Vec<(String, TensorView<'_>)> = file
+        .names()
+        .iter()
+        .filter_map(|name| {
+            let view = file.view(name).unwrap();
+            let (name, shape) = change(name, view.shape.to_vec())?;
+            Some((name, TensorView::new(view.dtype, shape, view.bytes).unwrap()))
+        })
+        .collect();
+    serialize_to_file(tensors, None, to).unwrap();
+}
+
+#[test]
+fn shards_are_found_through_their_index() {
+    let folder = copy_of_tiny();
+    let whole = folder.path().join(UNET);
+    let mut index = HashMap::new();
+    for shard in 0..2usize {
+        let name = format!("diffusion_pytorch_model-0000{}-of-00002.safetensors", shard + 1);
+        rewrite(&golden::path("tiny-sd15").join(UNET), &folder.path().join("unet").join(&name), |key, shape| {
+            (key.len() % 2 == shard).then(|| (key.to_owned(), shape))
+        });
+        let file = MappedSafetensors::open(folder.path().join("unet").join(&name)).unwrap();
+        index.extend(file.names().into_iter().map(|key| (key, name.clone())));
+    }
+    fs::remove_file(whole).unwrap();
+    let index = serde_json::json!({ "metadata": {}, "weight_map": index });
+    let path = folder.path().join("unet/diffusion_pytorch_model.safetensors.index.json");
+    fs::write(path, index.to_string()).unwrap();
+    let model = load(folder.path(), None).unwrap();
+    assert_close(unet_output(&model), &Golden::open("forward/tiny-sd15.safetensors"), "unet.out", 2e-5);
+}
+
+#[test]
+fn all_tensors_that_do_not_fit_are_reported_at_once() {
+    let folder = copy_of_tiny();
+    rewrite(&golden::path("tiny-sd15").join(UNET), &folder.path().join(UNET), |key, shape| match key {
+        "conv_in.bias" => None,
+        "conv_out.bias" => Some(("conv_out.bais".to_owned(), shape)),
+        "mid_block.resnets.0.conv1.bias" => Some((key.to_owned(), vec![8, 8])),
+        _ => Some((key.to_owned(), shape)),
+    });
+    let text = "text_encoder/model.safetensors";
+    rewrite(&golden::path("tiny-sd15").join(text), &folder.path().join(text), |key, shape| {
+        (key != "text_model.final_layer_norm.weight").then(|| (key.to_owned(), shape))
+    });
+    let error = load(folder.path(), None).unwrap_err();
+    let CheckpointError::Tensors { problems, .. } = &error else { panic!("{error}") };
+    let missing = |name: &str| problems.iter().any(|problem| {
+        matches!(problem, TensorProblem::Missing { key, .. } if key == name)
+    });
+    assert!(missing("conv_in.bias") && missing("conv_out.bias"));
+    assert!(missing("text_model.final_layer_norm.weight"));
+    assert!(problems.iter().any(|problem| {
+        matches!(problem, TensorProblem::Unexpected { key, .. } if key == "conv_out.bais")
+    }));
+    assert!(problems.iter().any(|problem| {
+        matches!(problem, TensorProblem::Shape { key, found, .. }
+            if key == "mid_block.resnets.0.conv1.bias" && *found == [8, 8])
+    }));
+    assert_eq!(problems.len(), 5);
+    let message = error.to_string();
+    assert!(message.contains("conv_out.bais") && message.contains("model.safetensors"));
+}
+
+#[test]
+fn half_precision_bases_answer_nearly_the_same() {
+    let golden = Golden::open("forward/tiny-sd15.safetensors");
+    // bf16 keeps 8 bits and f16 11: what the networks' depth makes of 2⁻⁹ and 2⁻¹² a rounding.
+    for (precision, limit) in [(Precision::Bf16, 6e-2), (Precision::F16, 8e-3)] {
+        let model =
+            BaseModel::load(golden::path("tiny-sd15"), None, precision, &Device::flex()).unwrap();
+        let dtype = burn::tensor::FloatDType::from(precision);
+        let out = model.unet.forward(
+            golden.tensor::<4>("unet.latents").cast(dtype),
+            &[37.0, 951.0],
+            golden.tensor::<3>("unet.context").cast(dtype),
+        );
+        assert_close(out.cast(burn::tensor::FloatDType::F32), &golden, "unet.out", limit);
+    }
+}

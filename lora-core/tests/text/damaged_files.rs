@@ -1,0 +1,196 @@
+//! Damaged and hostile files: an error that names the file, never a panic.
+
+use std::fs;
+
+use lora_core::lora_file::LoraFile;
+use lora_core::mapped_file::{MappedSafetensors, SafetensorsFileError};
+use proptest::prelude::*;
+
+use crate::repository;
+
+const NAME: &str = "damaged.safetensors";
+
+/// Opens and reads `bytes` as a file, and says what came of it; an error must name the file.
+fn read(bytes: &[u8]) -> Result<LoraFile, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(NAME);
+    fs::write(&path, bytes).unwrap();
+    let result = LoraFile::read(&path).map_err(|error| error.to_string());
+    if let Err(message) = &result {
+        assert!(message.contains(NAME), "{message}");
+    }
+    result
+}
+
+fn open(bytes: &[u8]) -> Result<MappedSafetensors, SafetensorsFileError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(NAME);
+    fs::write(&path, bytes).unwrap();
+    MappedSafetensors::open(path)
+}
+
+fn with_header(header: &str, data: &[u8]) -> Vec<u8> {
+    let length = (header.len() as u64).to_le_bytes();
+    [&length, header.as_bytes(), data].concat()
+}
+
+fn golden() -> Vec<u8> {
+    fs::read(repository(
+        "testdata/golden/lora/tiny-sd15-lora.safetensors",
+    ))
+    .unwrap()
+}
+
+/// The header of [`small`].
+const HEADER: &str = concat!(
+    r#"{"__metadata__":{"ss_v2":"False"},"#,
+    r#""a.alpha":{"dtype":"F32","shape":[],"data_offsets":[0,4]},"#,
+    r#""a.lora_down.weight":{"dtype":"F32","shape":[1,2],"data_offsets":[4,12]},"#,
+    r#""a.lora_up.weight":{"dtype":"F32","shape":[2,1],"data_offsets":[12,20]}}"#,
+);
+
+/// The tensors of [`small`]: five ones.
+fn data() -> Vec<u8> {
+    1f32.to_le_bytes().repeat(5)
+}
+
+/// A small valid file, in which a random change is likely to hit something that matters.
+fn small() -> Vec<u8> {
+    with_header(HEADER, &data())
+}
+
+#[test]
+fn the_undamaged_file_is_read() {
+    let lora = read(&small()).unwrap();
+    assert_eq!(lora.metadata["ss_v2"], "False");
+    assert_eq!(lora.modules["a"].rank(), 1);
+}
+
+#[test]
+fn each_kind_of_damage_has_its_error() {
+    let length = |length: u64| [&length.to_le_bytes(), &small()[8..]].concat();
+    assert!(matches!(
+        open(b""),
+        Err(SafetensorsFileError::TooShort { len: 0, .. })
+    ));
+    assert!(matches!(
+        open(b"\x02\0\0\0\0\0\0"),
+        Err(SafetensorsFileError::TooShort { len: 7, .. })
+    ));
+    assert!(matches!(
+        open(&length(u64::MAX)),
+        Err(SafetensorsFileError::HeaderTooLong { .. })
+    ));
+    assert!(matches!(
+        open(b"<!DOCTYPE html><html>"),
+        Err(SafetensorsFileError::HeaderTooLong { .. })
+    ));
+    assert!(matches!(
+        open(&length(99_000_000)),
+        Err(SafetensorsFileError::HeaderTruncated { .. })
+    ));
+    assert!(matches!(
+        open(&with_header("{]", b"")),
+        Err(SafetensorsFileError::Header { .. })
+    ));
+    let mut bytes = small();
+    bytes.pop();
+    assert!(matches!(
+        open(&bytes),
+        Err(SafetensorsFileError::WrongLength {
+            declared: 20,
+            found: 19,
+            ..
+        })
+    ));
+    bytes.extend([0; 2]);
+    assert!(matches!(
+        open(&bytes),
+        Err(SafetensorsFileError::WrongLength {
+            declared: 20,
+            found: 21,
+            ..
+        })
+    ));
+}
+
+#[test]
+fn a_folder_and_a_missing_file_are_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = MappedSafetensors::open(folder.path()).unwrap_err();
+    assert!(matches!(error, SafetensorsFileError::NotAFile { .. }));
+    let error = MappedSafetensors::open(folder.path().join(NAME)).unwrap_err();
+    assert!(matches!(error, SafetensorsFileError::Io { .. }) && error.to_string().contains(NAME));
+}
+
+/// Offsets that only fit into 64 bits must not overflow when lengths are added up.
+#[test]
+fn offsets_near_the_end_of_all_integers_are_an_error() {
+    let size = u64::MAX / 8;
+    let tensors: Vec<String> = (0..8)
+        .map(|i| {
+            let (start, end) = (i * size, (i + 1) * size);
+            format!(r#""t{i}":{{"dtype":"U8","shape":[{size}],"data_offsets":[{start},{end}]}}"#)
+        })
+        .collect();
+    let header = format!("{{{}}}", tensors.join(","));
+    assert!(matches!(
+        open(&with_header(&header, b"")),
+        Err(SafetensorsFileError::WrongLength { .. })
+    ));
+}
+
+#[test]
+fn an_alpha_that_is_no_number_is_named() {
+    let mut bytes = small();
+    let data = bytes.len() - 20;
+    bytes[data..data + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    assert!(read(&bytes).unwrap_err().contains("a.alpha is NaN"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_truncated_file_is_an_error(keep in 0.0..1.0f64) {
+        for bytes in [small(), golden()] {
+            let keep = (keep * bytes.len() as f64) as usize;
+            prop_assert!(read(&bytes[..keep]).is_err());
+        }
+    }
+
+    #[test]
+    fn any_header_length_but_the_right_one_is_an_error(length in prop_oneof![any::<u64>(), 0..400u64]) {
+        let mut bytes = small();
+        prop_assume!(length.to_le_bytes() != bytes[..8]);
+        bytes[..8].copy_from_slice(&length.to_le_bytes());
+        prop_assert!(read(&bytes).is_err());
+    }
+
+    #[test]
+    fn changed_bytes_never_panic(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6)) {
+        let mut bytes = small();
+        for (place, byte) in changes {
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+        }
+        // A change may leave the file valid; what is read then must at least hang together.
+        if let Ok(lora) = read(&bytes) {
+            for module in lora.modules.values() {
+                prop_assert!(module.rank() > 0 && module.alpha.is_finite());
+            }
+        }
+    }
+
+    #[test]
+    fn changed_numbers_in_the_header_never_panic(place in any::<prop::sample::Index>(), number in any::<u64>()) {
+        // Any text will do as metadata, so only the tensors' numbers are changed.
+        let tensors = HEADER.find("a.alpha").unwrap();
+        let numbers = HEADER.match_indices(|c: char| c.is_ascii_digit());
+        let digits: Vec<_> = numbers.filter(|(at, _)| *at > tensors).collect();
+        let (at, digit) = digits[place.index(digits.len())];
+        let header = format!("{}{number}{}", &HEADER[..at], &HEADER[at + digit.len()..]);
+        // A number can be the one that was there.
+        prop_assert!(read(&with_header(&header, &data())).is_err() || digit == number.to_string());
+    }
+}

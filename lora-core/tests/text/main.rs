@@ -1,0 +1,21 @@
+//! Tokenizer, LoRA files and their metadata against data made with transformers, sd-scripts and safetensors.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod damaged_files;
+mod lora_file;
+mod metadata;
+mod tokenizer;
+
+use std::path::{Path, PathBuf};
+
+/// A file or folder of the repository.
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+/// A file of `testdata/golden`, parsed.
+fn golden_json(path: &str) -> serde_json::Value {
+    let path = repository("testdata/golden").join(path);
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}

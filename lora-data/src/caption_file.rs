@@ -1,0 +1,78 @@
+use std::{fs, path::Path};
+
+use crate::Problem;
+
+/// The words of a caption file, and how many lines beyond the one that counts were left out.
+pub(crate) struct CaptionFile {
+    pub(crate) caption: String,
+    pub(crate) unused_lines: usize,
+}
+
+impl CaptionFile {
+    /// Reads the first line that has words, as kohya does; a byte order mark and Windows line ends are no part of it.
+    ///
+    /// A file without words gives an empty caption.
+    ///
+    /// # Errors
+    /// When the file cannot be read or is not UTF-8.
+    pub(crate) fn read(path: &Path) -> Result<Self, Problem> {
+        let bytes = fs::read(path).map_err(|cause| Problem::CaptionUnreadable {
+            path: path.into(),
+            cause,
+        })?;
+        let text = String::from_utf8(bytes).map_err(|error| Problem::CaptionNotUtf8 {
+            path: path.into(),
+            line: line_at(error.as_bytes(), error.utf8_error().valid_up_to()),
+        })?;
+        Ok(Self::parse(&text))
+    }
+
+    fn parse(text: &str) -> Self {
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let caption = lines.next().unwrap_or_default().to_owned();
+        Self {
+            caption,
+            unused_lines: lines.count(),
+        }
+    }
+}
+
+/// The line, counted from 1, on which the byte at `offset` stands.
+fn line_at(bytes: &[u8], offset: usize) -> usize {
+    bytes[..offset].split(|&byte| byte == b'\n').count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn byte_order_mark_line_ends_and_blank_lines_are_no_part_of_the_caption() {
+        for text in ["a dog", "\u{feff}a dog\r\n", "\r\n  a dog \n\n", "a dog\n"] {
+            let file = CaptionFile::parse(text);
+            assert_eq!(
+                (file.caption.as_str(), file.unused_lines),
+                ("a dog", 0),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_first_line_counts_and_the_others_are_told() {
+        let file = CaptionFile::parse("a dog\r\n\r\na cat\r\na bird");
+        assert_eq!((file.caption.as_str(), file.unused_lines), ("a dog", 2));
+    }
+
+    #[test]
+    fn a_file_without_words_gives_an_empty_caption() {
+        assert_eq!(CaptionFile::parse("\u{feff} \r\n\n").caption, "");
+    }
+
+    #[test]
+    fn lines_are_counted_from_one() {
+        assert_eq!(line_at(b"ab\ncd\n\xff", 6), 3);
+        assert_eq!(line_at(b"\xff", 0), 1);
+    }
+}

@@ -1,0 +1,138 @@
+use std::path::{Path, PathBuf};
+
+use crate::{
+    CaptionConfig, Entry, Problem,
+    caption_file::CaptionFile,
+    concept::Concept,
+    findings::{Findings, file_name, file_names},
+    folder_listing::stem,
+};
+
+/// The pictures of a folder, each with its caption. Sizes are left at 0 × 0: no picture is decoded here.
+pub(crate) fn captioned(
+    concept: &Concept,
+    config: &CaptionConfig,
+    findings: &mut Findings,
+) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let mut uncaptioned = Vec::new();
+    for (image, caption_files) in with_caption_files(concept) {
+        if caption_files.is_none() {
+            uncaptioned.push(image);
+        }
+        let caption = match caption_files {
+            Some(files) => from_files(files, config, findings),
+            None => without_file(concept, image, config, findings),
+        };
+        entries.push(Entry {
+            image: image.clone(),
+            caption,
+            folder: concept.name.clone(),
+            repeats: concept.repeats,
+            size: (0, 0),
+        });
+    }
+    note_uncaptioned(concept, config, &uncaptioned, findings);
+    note_shared(concept, findings);
+    entries
+}
+
+fn with_caption_files(
+    concept: &Concept,
+) -> impl Iterator<Item = (&PathBuf, Option<&Vec<PathBuf>>)> {
+    concept
+        .listing
+        .pictures
+        .iter()
+        .map(|image| (image, concept.listing.captions.get(stem(image))))
+}
+
+/// The caption of the first file; the others are noted. A problem gives an empty one, for opening fails anyway.
+fn from_files(files: &[PathBuf], config: &CaptionConfig, findings: &mut Findings) -> String {
+    let Some((file, unused)) = files.split_first() else {
+        return String::new();
+    };
+    findings.note_names(file, "used instead of", &file_names(unused));
+    match CaptionFile::read(file) {
+        Ok(CaptionFile { caption, .. }) if caption.is_empty() && !config.allow_missing => {
+            findings
+                .problems
+                .push(Problem::CaptionEmpty { path: file.clone() });
+            caption
+        }
+        Ok(CaptionFile {
+            caption,
+            unused_lines,
+        }) => {
+            if unused_lines > 0 {
+                findings.note(
+                    file,
+                    format!("only the first line is used; {unused_lines} more not"),
+                );
+            }
+            caption
+        }
+        Err(problem) => {
+            findings.problems.push(problem);
+            String::new()
+        }
+    }
+}
+
+fn without_file(
+    concept: &Concept,
+    image: &Path,
+    config: &CaptionConfig,
+    findings: &mut Findings,
+) -> String {
+    if concept.class_tokens.is_none() && !config.allow_missing {
+        let expected = expected_name(image, config);
+        findings.problems.push(Problem::CaptionMissing {
+            image: image.into(),
+            expected,
+        });
+    }
+    concept.class_tokens.clone().unwrap_or_default()
+}
+
+fn expected_name(image: &Path, config: &CaptionConfig) -> String {
+    let extension = config
+        .extensions
+        .first()
+        .map_or("txt", |extension| extension.trim_start_matches('.'));
+    file_name(&image.with_extension(extension))
+}
+
+fn note_uncaptioned(
+    concept: &Concept,
+    config: &CaptionConfig,
+    images: &[&PathBuf],
+    findings: &mut Findings,
+) {
+    let instead = match (&concept.class_tokens, config.allow_missing) {
+        (Some(words), _) => format!("\"{words}\""),
+        (None, true) => "an empty caption".to_owned(),
+        (None, false) => return,
+    };
+    let names = file_names(images.iter().copied());
+    findings.note_names(
+        &concept.path,
+        &format!("without a caption file, trained with {instead}"),
+        &names,
+    );
+}
+
+fn note_shared(concept: &Concept, findings: &mut Findings) {
+    for pictures in concept
+        .listing
+        .pictures
+        .chunk_by(|a, b| stem(a) == stem(b))
+        .filter(|same| same.len() > 1)
+    {
+        findings.note_names(
+            &concept.path,
+            "pictures of one name share one caption",
+            &file_names(pictures),
+        );
+    }
+}

@@ -1,0 +1,158 @@
+use std::{error::Error, fmt, io, path::PathBuf};
+
+/// A picture that could not be brought in. The message holds the cause.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The file could not be read.
+    #[error("{}: cannot be read: {cause}", path.display())]
+    Read {
+        /// The picture's file.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// The file has no bytes.
+    #[error("{}: is empty (0 bytes)", path.display())]
+    Empty {
+        /// The picture's file.
+        path: PathBuf,
+    },
+    /// The file ends before its picture does.
+    #[error("{}: is cut short: the JPEG's end marker is missing", path.display())]
+    CutShort {
+        /// The picture's file.
+        path: PathBuf,
+    },
+    /// The file's bytes are no picture of a known format.
+    #[error("{}: cannot be decoded: {}", path.display(), cause.to_string().trim_end())]
+    Decode {
+        /// The picture's file.
+        path: PathBuf,
+        /// What the decoder said.
+        cause: image::ImageError,
+    },
+    /// The decoded picture could not be resized.
+    #[error("{}: cannot be resized: {reason}", path.display())]
+    Resize {
+        /// The picture's file.
+        path: PathBuf,
+        /// What the resizer said.
+        reason: String,
+    },
+    /// An embedding program's own dataset failed.
+    #[error(transparent)]
+    Other(Box<dyn Error + Send + Sync>),
+}
+
+/// Everything that keeps a dataset from being opened, found in one pass.
+#[derive(Debug)]
+pub struct DatasetError {
+    /// The problems, sorted by their message and so by file; at least one.
+    pub problems: Vec<Problem>,
+}
+
+impl Error for DatasetError {}
+
+impl fmt::Display for DatasetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.problems.len() {
+            1 => write!(f, "the dataset has a problem:")?,
+            count => write!(f, "the dataset has {count} problems:")?,
+        }
+        self.problems
+            .iter()
+            .try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+/// One thing that is wrong with a dataset's settings, folders or files. The message holds the cause.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// A setting has a value that it cannot have.
+    #[error("{setting} = {value}: expected {expected}")]
+    Setting {
+        /// The setting's name in the config.
+        setting: &'static str,
+        /// The value found.
+        value: String,
+        /// What it may be.
+        expected: &'static str,
+    },
+    /// The config names no folder.
+    #[error("no folder of pictures is given: set folders")]
+    NoFolders,
+    /// A folder, or something in it, could not be listed.
+    #[error("{}: cannot be listed: {cause}", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A folder has no picture that can be trained.
+    #[error("{}: has no pictures (png, jpg, jpeg, webp, bmp){}", path.display(), subfolder_advice(subfolders))]
+    NoPictures {
+        /// The folder.
+        path: PathBuf,
+        /// The names of the folders in it, which may have been meant.
+        subfolders: Vec<String>,
+    },
+    /// The same folder was reached twice.
+    #[error("{}: is listed twice; use repeats to show its pictures more often", path.display())]
+    ListedTwice {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The pictures of a folder would never be shown.
+    #[error("{}: repeats is 0, so its pictures would never be shown; use 1 or more", path.display())]
+    ZeroRepeats {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A picture could not be brought in.
+    #[error(transparent)]
+    Picture(#[from] DataError),
+    /// A caption file could not be read.
+    #[error("{}: cannot be read: {cause}", path.display())]
+    CaptionUnreadable {
+        /// The caption file.
+        path: PathBuf,
+        /// What the system said.
+        cause: io::Error,
+    },
+    /// A caption file is in another encoding.
+    #[error("{}: line {line} is not UTF-8; save the file as UTF-8", path.display())]
+    CaptionNotUtf8 {
+        /// The caption file.
+        path: PathBuf,
+        /// The first line, counted from 1, that is not UTF-8.
+        line: usize,
+    },
+    /// A caption file has no words.
+    #[error("{}: is empty; write a caption, or set caption.allow_missing to train without one", path.display())]
+    CaptionEmpty {
+        /// The caption file.
+        path: PathBuf,
+    },
+    /// A picture has no caption file, and its folder no class tokens.
+    #[error(
+        "{}: has no caption; add {expected}, or name the folder N_class (as 10_sks dog), or set caption.allow_missing",
+        image.display()
+    )]
+    CaptionMissing {
+        /// The picture's file.
+        image: PathBuf,
+        /// The name of the caption file that would be read.
+        expected: String,
+    },
+}
+
+fn subfolder_advice(subfolders: &[String]) -> String {
+    if subfolders.is_empty() {
+        return String::new();
+    }
+    let names = subfolders.join(", ");
+    format!("; folders in it are entered when named N_class (as 10_sks dog), or list them: {names}")
+}

@@ -1,0 +1,43 @@
+use image::RgbImage;
+
+/// One picture as the VAE takes it: `[3, height, width]`, RGB, each value in [-1, 1].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pixels {
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// `3 × height × width` values: all of red, row by row, then green, then blue.
+    pub data: Vec<f32>,
+}
+
+impl Pixels {
+    /// Maps bytes to `x / 127.5 - 1` and interleaved channels to planes.
+    pub fn from_rgb(picture: &RgbImage) -> Self {
+        let (width, height) = picture.dimensions();
+        let plane = |channel: usize| picture.as_raw().iter().skip(channel).step_by(3);
+        let data = (0..3)
+            .flat_map(plane)
+            .map(|&byte| f32::from(byte) / 127.5 - 1.0)
+            .collect();
+        Self {
+            width,
+            height,
+            data,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channels_become_planes_and_bytes_span_minus_one_to_one() {
+        let picture = RgbImage::from_raw(2, 1, vec![255, 0, 51, 0, 255, 204]).unwrap();
+        let pixels = Pixels::from_rgb(&picture);
+        assert_eq!((pixels.width, pixels.height), (2, 1));
+        assert_eq!(pixels.data[..4], [1.0, -1.0, -1.0, 1.0]);
+        assert!((pixels.data[4] + 0.6).abs() < 1e-6 && (pixels.data[5] - 0.6).abs() < 1e-6);
+    }
+}

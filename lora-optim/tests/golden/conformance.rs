@@ -1,0 +1,379 @@
+//! What every optimiser that a config can name must keep, one test per promise, each over the whole table.
+
+use burn::{
+    optim::{AdanConfig, LionConfig},
+    tensor::Device,
+};
+use lora_optim::{
+    BurnOptimizer, Curve, Decay, Matrices, Optimizer, OptimizerConfig, OptimizerError, Rates,
+    Schedule, State, StateError,
+};
+
+use super::{bits, matrix, values};
+
+const WEIGHT_DECAY: f32 = 0.1;
+const STEPS: u64 = 200;
+
+/// One optimiser of the table.
+struct Row {
+    name: &'static str,
+    build: Box<dyn Fn() -> Box<dyn Optimizer>>,
+    /// A rate at which it solves the problems below, whose solutions are about 1 away.
+    rate: f64,
+}
+
+/// Every kind of [`OptimizerConfig`], and two of burn's own to prove the adapter.
+fn table(weight_decay: f32) -> Vec<Row> {
+    let lion = LionConfig::new().with_weight_decay(weight_decay).build();
+    let adan = AdanConfig::new()
+        .with_weight_decay(weight_decay)
+        .with_no_prox(true)
+        .build();
+    let mut rows = vec![
+        Row {
+            name: "burn's Lion",
+            build: Box::new(move || Box::new(BurnOptimizer::new(lion.clone()))),
+            rate: 0.03,
+        },
+        Row {
+            name: "burn's Adan",
+            build: Box::new(move || Box::new(BurnOptimizer::new(adan.clone()))),
+            rate: 0.1,
+        },
+    ];
+    for name in OptimizerConfig::KINDS {
+        let config: OptimizerConfig =
+            toml::from_str(&format!("kind = '{name}'\nweight_decay = {weight_decay:?}")).unwrap();
+        let rate = rate(&config);
+        rows.push(Row {
+            name,
+            build: Box::new(move || config.build().unwrap()),
+            rate,
+        });
+    }
+    rows
+}
+
+/// A new kind does not compile until it has its rate here.
+fn rate(config: &OptimizerConfig) -> f64 {
+    match config {
+        OptimizerConfig::Adamw(_) => 0.1,
+    }
+}
+
+impl Row {
+    fn build(&self) -> Box<dyn Optimizer> {
+        (self.build)()
+    }
+
+    fn rates(&self) -> Rates {
+        Rates::new(self.rate)
+    }
+}
+
+/// The loss `sum(curvature * (x - target)^2) / 2` over two matrices, with curvatures from 1 to `worst`.
+struct Quadratic {
+    target: Matrices,
+    curvature: Matrices,
+}
+
+impl Quadratic {
+    fn new(worst: f32) -> Self {
+        let fill = |of: &dyn Fn(usize) -> f32| -> Matrices {
+            let first = (0..12).map(of).collect();
+            let second = (12..20).map(of).collect();
+            [
+                ("down".into(), matrix(first, [3, 4])),
+                ("up".into(), matrix(second, [4, 2])),
+            ]
+            .into()
+        };
+        let target = fill(&|i| (i as f32 * 0.7).sin() + 0.3);
+        let curvature = fill(&|i| worst.powf(i as f32 / 19.0));
+        Self { target, curvature }
+    }
+
+    fn start(&self) -> Matrices {
+        self.target
+            .iter()
+            .map(|(key, target)| (key.clone(), target.zeros_like()))
+            .collect()
+    }
+
+    fn grads(&self, at: &Matrices) -> Matrices {
+        let grad = |key: &String| {
+            (at[key].clone() - self.target[key].clone()) * self.curvature[key].clone()
+        };
+        at.keys().map(|key| (key.clone(), grad(key))).collect()
+    }
+
+    fn loss(&self, at: &Matrices) -> f32 {
+        let of = |(key, grad)| {
+            (at[&key].clone() - self.target[&key].clone())
+                .mul(grad)
+                .sum()
+                .into_scalar::<f32>()
+        };
+        self.grads(at).into_iter().map(of).sum::<f32>() / 2.0
+    }
+
+    fn walk(
+        &self,
+        optimizer: &mut dyn Optimizer,
+        params: &mut Matrices,
+        rates: &Rates,
+        steps: u64,
+    ) {
+        for _ in 0..steps {
+            optimizer.step(params, self.grads(params), rates).unwrap();
+        }
+    }
+}
+
+#[test]
+fn falls_on_a_quadratic_however_it_is_conditioned() {
+    for (worst, row) in [1.0, 1e4]
+        .into_iter()
+        .flat_map(|worst| table(0.0).into_iter().map(move |row| (worst, row)))
+    {
+        let problem = Quadratic::new(worst);
+        let (mut params, mut optimizer) = (problem.start(), row.build());
+        let before = problem.loss(&params);
+        let schedule = Curve {
+            decay: Decay::Linear,
+            warmup: 0,
+            total: STEPS,
+        };
+        for step in 0..STEPS {
+            problem.walk(
+                optimizer.as_mut(),
+                &mut params,
+                &row.rates().scaled(schedule.at(step)),
+                1,
+            );
+        }
+        let after = problem.loss(&params);
+        assert!(
+            after < 1e-3 * before,
+            "{}, curvature up to {worst}: {before} became {after}",
+            row.name
+        );
+    }
+}
+
+#[test]
+fn resumes_bit_for_bit_from_saved_bytes() {
+    let problem = Quadratic::new(100.0);
+    for row in table(WEIGHT_DECAY) {
+        let (mut params, mut optimizer) = (problem.start(), row.build());
+        problem.walk(optimizer.as_mut(), &mut params, &row.rates(), 7);
+
+        let bytes = optimizer.state().to_bytes().unwrap();
+        let (mut resumed_params, mut resumed) = (params.clone(), row.build());
+        resumed
+            .restore(State::from_bytes(&bytes).unwrap(), &Device::flex())
+            .unwrap();
+
+        problem.walk(optimizer.as_mut(), &mut params, &row.rates(), 5);
+        problem.walk(resumed.as_mut(), &mut resumed_params, &row.rates(), 5);
+        assert_eq!(bits(&resumed_params), bits(&params), "{}", row.name);
+        assert_eq!(resumed.state(), optimizer.state(), "{}", row.name);
+
+        let mut forgetful_params = problem.start();
+        problem.walk(row.build().as_mut(), &mut forgetful_params, &row.rates(), 7);
+        problem.walk(row.build().as_mut(), &mut forgetful_params, &row.rates(), 5);
+        assert_ne!(
+            bits(&forgetful_params),
+            bits(&params),
+            "{}: here the state would not matter",
+            row.name
+        );
+    }
+}
+
+/// A map is walked in key order; other keys mean another order, and must not mean other steps.
+#[test]
+fn the_order_of_the_keys_does_not_matter() {
+    let problem = Quadratic::new(100.0);
+    let renamed = |matrices: &Matrices| -> Matrices {
+        [
+            ("z".into(), matrices["down"].clone()),
+            ("a".into(), matrices["up"].clone()),
+        ]
+        .into()
+    };
+    for row in table(WEIGHT_DECAY) {
+        let (mut params, mut optimizer) = (problem.start(), row.build());
+        let (mut other_params, mut other) = (renamed(&params), row.build());
+        for _ in 0..5 {
+            let grads = problem.grads(&params);
+            other
+                .step(&mut other_params, renamed(&grads), &row.rates())
+                .unwrap();
+            optimizer.step(&mut params, grads, &row.rates()).unwrap();
+        }
+        assert_eq!(bits(&other_params), bits(&renamed(&params)), "{}", row.name);
+    }
+}
+
+#[test]
+fn a_zero_gradient_leaves_only_weight_decay() {
+    let problem = Quadratic::new(1.0);
+    for row in table(WEIGHT_DECAY) {
+        let mut params = problem.target.clone();
+        let zero = problem.start();
+        row.build().step(&mut params, zero, &row.rates()).unwrap();
+        for (before, after) in params_and(&problem.target, &params) {
+            let expected = f64::from(before) * (1.0 - row.rate * f64::from(WEIGHT_DECAY));
+            assert!(
+                (f64::from(after) - expected).abs() <= 1e-7,
+                "{}: {before} became {after}",
+                row.name
+            );
+        }
+    }
+}
+
+fn params_and(before: &Matrices, after: &Matrices) -> Vec<(f32, f32)> {
+    before
+        .iter()
+        .flat_map(|(key, matrix)| values(matrix).into_iter().zip(values(&after[key])))
+        .collect()
+}
+
+#[test]
+fn a_key_without_a_gradient_is_untouched() {
+    let problem = Quadratic::new(1.0);
+    for row in table(WEIGHT_DECAY) {
+        let (mut params, mut optimizer) = (problem.target.clone(), row.build());
+        for _ in 0..3 {
+            let grads = [("up".into(), params["up"].ones_like())].into();
+            optimizer.step(&mut params, grads, &row.rates()).unwrap();
+        }
+        assert_eq!(
+            values(&params["down"]),
+            values(&problem.target["down"]),
+            "{}",
+            row.name
+        );
+        assert_ne!(
+            values(&params["up"]),
+            values(&problem.target["up"]),
+            "{}",
+            row.name
+        );
+        assert!(
+            optimizer
+                .state()
+                .tensors
+                .keys()
+                .all(|name| !name.starts_with("down/")),
+            "{}",
+            row.name
+        );
+    }
+}
+
+#[test]
+fn each_key_moves_at_its_own_rate() {
+    let problem = Quadratic::new(1.0);
+    for row in table(0.0) {
+        let mut params = problem.start();
+        let rates = row.rates().with_prefix("up", 0.0);
+        problem.walk(row.build().as_mut(), &mut params, &rates, 1);
+        assert_eq!(values(&params["up"]), [0.0; 8], "{}", row.name);
+        assert_ne!(values(&params["down"]), [0.0; 12], "{}", row.name);
+    }
+}
+
+#[test]
+fn gradients_that_do_not_fit_move_nothing() {
+    let problem = Quadratic::new(1.0);
+    for row in table(WEIGHT_DECAY) {
+        let (mut params, mut optimizer) = (problem.target.clone(), row.build());
+        let mut stray = problem.curvature.clone();
+        stray.insert("elsewhere".into(), matrix(vec![1.0], [1, 1]));
+        let unknown = optimizer.step(&mut params, stray, &row.rates());
+        assert_eq!(
+            unknown,
+            Err(OptimizerError::UnknownKeys {
+                keys: vec!["elsewhere".into()]
+            }),
+            "{}",
+            row.name
+        );
+
+        let mut turned = problem.curvature.clone();
+        turned.insert("up".into(), turned["up"].clone().transpose());
+        let misshapen = optimizer.step(&mut params, turned, &row.rates());
+        let expected = OptimizerError::GradientShape {
+            key: "up".into(),
+            parameter: [4, 2],
+            gradient: [2, 4],
+        };
+        assert_eq!(misshapen, Err(expected), "{}", row.name);
+        assert_eq!(bits(&params), bits(&problem.target), "{}", row.name);
+    }
+}
+
+#[test]
+fn a_state_of_another_run_is_refused() {
+    let problem = Quadratic::new(1.0);
+    for row in table(WEIGHT_DECAY) {
+        let (mut params, mut optimizer) = (problem.start(), row.build());
+        problem.walk(optimizer.as_mut(), &mut params, &row.rates(), 2);
+        let saved = optimizer.state();
+
+        for name in saved.tensors.keys() {
+            let mut torn = saved.clone();
+            torn.tensors.remove(name);
+            let refused = row.build().restore(torn, &Device::flex());
+            assert!(
+                matches!(refused, Err(StateError::Foreign { .. })),
+                "{} without {name}",
+                row.name
+            );
+        }
+        for other in table(WEIGHT_DECAY)
+            .into_iter()
+            .filter(|other| other.name != row.name)
+        {
+            let refused = other.build().restore(saved.clone(), &Device::flex());
+            assert!(
+                matches!(refused, Err(StateError::Foreign { .. })),
+                "{} as {}",
+                row.name,
+                other.name
+            );
+        }
+
+        let mut fuller = saved.clone();
+        fuller.scalars.insert("down/warmth".into(), 1.0.into());
+        let refused = optimizer.restore(fuller, &Device::flex());
+        assert!(
+            matches!(refused, Err(StateError::Foreign { .. })),
+            "{} with more than it saved",
+            row.name
+        );
+        assert_eq!(
+            optimizer.state(),
+            saved,
+            "{}: a refused state changes nothing",
+            row.name
+        );
+
+        // The same keys at another rank, which is what resuming under a changed config looks like.
+        let mut wider: Matrices = params
+            .keys()
+            .map(|key| (key.clone(), matrix(vec![0.0; 25], [5, 5])))
+            .collect();
+        let grads = wider.clone();
+        let refused = optimizer.step(&mut wider, grads, &row.rates());
+        assert!(
+            matches!(refused, Err(OptimizerError::StateShape { .. })),
+            "{}",
+            row.name
+        );
+        assert_eq!(optimizer.state(), saved, "{}", row.name);
+    }
+}

@@ -1,0 +1,46 @@
+//! A training run as a TOML file describes it. Every number has its default here and nowhere else.
+
+mod model;
+mod objective;
+mod output;
+mod preview;
+mod read;
+mod train;
+
+use serde::{Deserialize, Serialize};
+
+pub use lora_core::adapter::LoraSpec;
+pub use lora_data::DatasetConfig;
+pub use lora_optim::{OptimizerConfig, ScheduleConfig};
+pub use model::ModelConfig;
+pub use objective::ObjectiveConfig;
+pub use output::OutputConfig;
+pub use preview::{HeldoutConfig, PreviewConfig};
+pub use read::ConfigError;
+pub use train::{LatentDraw, LoopConfig};
+
+/// A whole training run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainConfig {
+    /// The base model.
+    pub model: ModelConfig,
+    /// The pictures and their captions.
+    pub dataset: DatasetConfig,
+    /// What is trained.
+    pub lora: LoraSpec,
+    /// How long, how fast, on which device.
+    pub train: LoopConfig,
+    /// The rule that moves the weights.
+    pub optimizer: OptimizerConfig,
+    /// The course of the learning rate.
+    pub schedule: ScheduleConfig,
+    /// What the loss is.
+    pub objective: ObjectiveConfig,
+    /// Files written.
+    pub output: OutputConfig,
+    /// Pictures drawn on the way.
+    pub preview: PreviewConfig,
+    /// Pictures that are kept out of training to measure by.
+    pub heldout: HeldoutConfig,
+}

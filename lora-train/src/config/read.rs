@@ -1,0 +1,195 @@
+//! Reading a config file, with overrides, and saying what is wrong with it in words that help.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use thiserror::Error;
+
+use super::TrainConfig;
+
+/// Why a config cannot be read.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// The file cannot be opened.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is no TOML, or a value has the wrong type, or a key is unknown.
+    #[error("{}: {message}", .path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// The parser's message, with line and, for a mistyped key, a suggestion.
+        message: String,
+    },
+    /// An override is not of the form `section.key=value`.
+    #[error("--set {given}: {reason}")]
+    Override {
+        /// What was given.
+        given: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl TrainConfig {
+    /// Reads a config file and applies `overrides` of the form `section.key=value`, in order.
+    ///
+    /// Relative paths in the file are taken from the file's folder; those in overrides from the working directory.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the file and line; an unknown key comes with the nearest known one.
+    pub fn read(path: impl AsRef<Path>, overrides: &[String]) -> Result<Self, ConfigError> {
+        let path = path.as_ref();
+        let text = fs::read_to_string(path)
+            .map_err(|source| ConfigError::Io { path: path.to_path_buf(), source })?;
+        let invalid = |error: &toml::de::Error| ConfigError::Invalid {
+            path: path.to_path_buf(),
+            message: with_suggestion(error),
+        };
+        let mut config: Self = toml::from_str(&text).map_err(|error| invalid(&error))?;
+        config.resolve_paths(path.parent().unwrap_or(Path::new("")));
+        if overrides.is_empty() {
+            return Ok(config);
+        }
+        let mut table = toml::Table::try_from(&config).map_err(|error| ConfigError::Invalid {
+            path: path.to_path_buf(),
+            message: error.to_string(),
+        })?;
+        for given in overrides {
+            apply(&mut table, given)?;
+            // Read anew after each, so that an error is laid at the right one's door.
+            config = toml::Value::Table(table.clone()).try_into().map_err(|error: toml::de::Error| {
+                ConfigError::Override { given: given.clone(), reason: with_suggestion(&error) }
+            })?;
+        }
+        Ok(config)
+    }
+
+    /// The config as TOML, defaults included.
+    pub fn to_toml(&self) -> String {
+        toml::to_string_pretty(self).unwrap_or_else(|error| format!("# {error}\n"))
+    }
+
+    /// Reads paths as relative to `base`.
+    fn resolve_paths(&mut self, base: &Path) {
+        let folders = self.dataset.folders.iter_mut().map(|folder| &mut folder.path);
+        let heldout = [&mut self.heldout.folder, &mut self.heldout.noise, &mut self.model.config];
+        let given = [&mut self.model.path, &mut self.output.folder];
+        for path in folders.chain(heldout.into_iter().flatten()).chain(given) {
+            if path.is_relative() && !path.as_os_str().is_empty() {
+                *path = base.join(&*path);
+            }
+        }
+    }
+}
+
+/// Sets `section.key` of `table` to the value after `=`, read as TOML, or as text where it is no TOML.
+fn apply(table: &mut toml::Table, given: &str) -> Result<(), ConfigError> {
+    let error = |reason: &str| ConfigError::Override { given: given.to_owned(), reason: reason.to_owned() };
+    let (key, value) = given
+        .split_once('=')
+        .ok_or_else(|| error("write it as section.key=value, for example train.epochs=5"))?;
+    let value: toml::Value = toml::from_str(&format!("value = {value}"))
+        .ok()
+        .and_then(|mut table: toml::Table| table.remove("value"))
+        .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+    let mut path = key.trim().split('.').peekable();
+    let mut table = table;
+    while let Some(part) = path.next() {
+        if path.peek().is_none() {
+            table.insert(part.to_owned(), value);
+            return Ok(());
+        }
+        table = table
+            .entry(part)
+            .or_insert_with(|| toml::Value::Table(toml::Table::new()))
+            .as_table_mut()
+            .ok_or_else(|| error("its first part is not a section"))?;
+    }
+    Err(error("the key is empty"))
+}
+
+/// The parser's message; an unknown key gets the nearest expected one named.
+fn with_suggestion(error: &toml::de::Error) -> String {
+    let message = error.to_string();
+    let quoted = |text: &str| -> Vec<String> {
+        text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    let nearest = error
+        .message()
+        .strip_prefix("unknown field ")
+        .or_else(|| error.message().strip_prefix("unknown variant "))
+        .map(quoted)
+        .and_then(|names| {
+            let (unknown, known) = names.split_first()?;
+            let distance = |name: &&String| strsim::damerau_levenshtein(unknown, name);
+            known.iter().min_by_key(distance).filter(|name| distance(name) <= 1 + unknown.len() / 3).cloned()
+        });
+    match nearest {
+        Some(name) => format!("{}\nDid you mean `{name}`?", message.trim_end()),
+        None => message.trim_end().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn read(text: &str, overrides: &[&str]) -> Result<TrainConfig, ConfigError> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("run.toml");
+        fs::write(&path, text).expect("a file");
+        let overrides: Vec<String> = overrides.iter().map(|&text| text.to_owned()).collect();
+        TrainConfig::read(path, &overrides)
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_with_line_and_suggestion() {
+        let error = read("[train]\nepoch = 3\n", &[]).expect_err("unknown key").to_string();
+        assert!(error.contains("line 2") && error.contains("Did you mean `epochs`?"), "{error}");
+    }
+
+    #[test]
+    fn overrides_win_and_are_checked() {
+        let config = read(
+            "[train]\nepochs = 3\n",
+            &["train.epochs=5", "output.name=cat", "train.unet_lr=2e-4", "train.device=cpu"],
+        )
+        .expect("valid");
+        assert_eq!(config.train.epochs, 5);
+        assert_eq!(config.output.name, "cat");
+        assert!((config.train.unet_lr - 2e-4).abs() < 1e-12);
+        let error = read("", &["train.epoch=5"]).expect_err("unknown key").to_string();
+        assert!(error.contains("--set train.epoch=5") && error.contains("`epochs`"), "{error}");
+        assert!(read("", &["epochs"]).is_err());
+        assert!(read("", &["train.epochs.more=1"]).is_err());
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("run.toml");
+        fs::write(&path, "[model]\npath = 'base'\n[[dataset.folders]]\npath = 'pictures'\n").expect("a file");
+        let config = TrainConfig::read(&path, &["output.folder=here".to_owned()]).expect("valid");
+        assert_eq!(config.model.path, folder.path().join("base"));
+        assert_eq!(config.dataset.folders[0].path, folder.path().join("pictures"));
+        assert_eq!(config.output.folder, PathBuf::from("here"));
+    }
+
+    #[test]
+    fn what_is_written_reads_back_equal() {
+        let config = read("[objective]\nmin_snr_gamma = 5.0\n[schedule]\nkind = 'cosine'\nwarmup = 0.05\n", &[])
+            .expect("valid");
+        let again: TrainConfig = toml::from_str(&config.to_toml()).expect("valid");
+        assert_eq!(config, again);
+    }
+}

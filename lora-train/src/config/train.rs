@@ -1,0 +1,66 @@
+use std::num::NonZeroUsize;
+
+use serde::{Deserialize, Serialize};
+
+use crate::DeviceChoice;
+
+/// How long, how fast and on which device.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LoopConfig {
+    /// Passes over the repeated pictures.
+    pub epochs: u64,
+    /// Stop after so many steps, in the middle of an epoch if need be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_steps: Option<u64>,
+    /// Pictures of one batch; the loss is their mean.
+    pub batch_size: NonZeroUsize,
+    /// Batches of one step: their gradients are averaged.
+    pub accumulation: NonZeroUsize,
+    /// Learning rate of the UNet.
+    pub unet_lr: f64,
+    /// Learning rate of the text encoder; about a tenth of the UNet's.
+    pub text_lr: f64,
+    /// Limit of the gradient's norm over all matrices; 0 means none.
+    pub max_grad_norm: f64,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// Whether latents are drawn from the VAE's distribution at each showing, or are its middle.
+    pub latents: LatentDraw,
+    /// Steps between two reports; the device is waited for only then.
+    pub log_every: NonZeroUsize,
+    /// `auto`, `cpu`, `wgpu[:n]`, `vulkan[:n]` or `cuda[:n]`.
+    pub device: DeviceChoice,
+}
+
+/// How latents come from the VAE's distribution.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LatentDraw {
+    /// A fresh draw at each showing.
+    #[default]
+    Sample,
+    /// The mean, always.
+    Mode,
+}
+
+impl Default for LoopConfig {
+    fn default() -> Self {
+        const fn count(value: usize) -> NonZeroUsize {
+            NonZeroUsize::new(value).expect("not zero")
+        }
+        Self {
+            epochs: 10,
+            max_steps: None,
+            batch_size: const { count(1) },
+            accumulation: const { count(1) },
+            unet_lr: 1e-4,
+            text_lr: 1e-5,
+            max_grad_norm: 1.0,
+            seed: 42,
+            latents: LatentDraw::Sample,
+            log_every: const { count(10) },
+            device: DeviceChoice::Auto,
+        }
+    }
+}

@@ -1,0 +1,102 @@
+use std::{ops::ControlFlow, path::Path, time::Duration};
+
+use serde::Serialize;
+
+use crate::Outcome;
+
+/// What a run tells its observer, after it happened.
+///
+/// Serialises to the lines of `metrics.jsonl`: one JSON object with `event` and the fields below.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// Everything is loaded; the first step follows.
+    Started {
+        /// Steps planned.
+        steps: u64,
+        /// Adapted layers.
+        modules: usize,
+        /// Numbers trained.
+        parameters: usize,
+    },
+    /// Latents of so many pictures are computed.
+    Cached {
+        /// Pictures done.
+        done: usize,
+        /// Pictures in all.
+        total: usize,
+    },
+    /// The end of a report interval.
+    Stepped(&'a StepReport),
+    /// The held-out loss was measured.
+    Measured {
+        /// Steps done.
+        step: u64,
+        /// Mean denoising loss over the held-out pictures.
+        heldout_loss: f64,
+    },
+    /// A preview was drawn.
+    Sampled {
+        /// Steps done.
+        step: u64,
+        /// Number of the prompt, from 0.
+        prompt: usize,
+        /// The picture.
+        image: &'a Path,
+    },
+    /// A LoRA file was written.
+    Saved {
+        /// Steps done.
+        step: u64,
+        /// Epochs finished.
+        epoch: u64,
+        /// The file.
+        path: &'a Path,
+    },
+    /// The run ended, at its end or on request, and everything is on the disk.
+    Finished(&'a Outcome),
+}
+
+/// The steps since the last report.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StepReport {
+    /// Steps done.
+    pub step: u64,
+    /// Steps planned.
+    pub steps: u64,
+    /// The epoch of the last step, from 1.
+    pub epoch: u64,
+    /// Mean loss of the interval.
+    pub loss: f64,
+    /// Exponentially smoothed loss of the run.
+    pub smooth_loss: f64,
+    /// Norm of the last step's gradient before clipping, over all matrices.
+    pub grad_norm: f64,
+    /// The UNet's learning rate at the last step.
+    pub learning_rate: f64,
+    /// Steps a second over the interval, without previews and saving.
+    pub steps_per_second: f64,
+    /// Time left at that rate, in seconds.
+    #[serde(rename = "seconds_left", serialize_with = "seconds")]
+    pub left: Duration,
+}
+
+fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
+}
+
+/// Whether a run goes on. Breaking stops it after the current step, with everything saved.
+pub type Flow = ControlFlow<()>;
+
+/// Hears of everything, after it happened; may end the run, may not change it.
+pub trait Observer {
+    /// Told of `event`; answers whether the run goes on.
+    fn on_event(&mut self, event: &Event<'_>) -> Flow;
+}
+
+impl<F: FnMut(&Event<'_>) -> Flow> Observer for F {
+    fn on_event(&mut self, event: &Event<'_>) -> Flow {
+        self(event)
+    }
+}

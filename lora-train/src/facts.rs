@@ -1,0 +1,94 @@
+//! What saved files tell about their training.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use lora_core::{
+    BaseModel, Precision,
+    diffusion::PredictionType,
+    lora_file::{DatasetFolder, ModelHashes, TrainingFacts},
+};
+use lora_data::{Dataset, dataset_dirs, tag_frequency};
+use lora_optim::ScheduleKind;
+
+use crate::{Plan, config::{OptimizerConfig, TrainConfig}};
+
+/// The facts that stay the same over a run; epoch, steps and time are filled in at each saving.
+pub(crate) fn facts(config: &TrainConfig, data: &dyn Dataset, model: &BaseModel, plan: &Plan) -> TrainingFacts {
+    let path = &config.model.path;
+    let folders = dataset_dirs(data.entries()).into_iter().map(|(name, folder)| {
+        let folder = DatasetFolder { n_repeats: folder.n_repeats, img_count: folder.img_count };
+        (name, folder)
+    });
+    let tags = tag_frequency(data.entries()).into_iter().map(|(folder, tags)| {
+        (folder, tags.into_iter().map(|(tag, count)| (tag, count as u64)).collect())
+    });
+    let trained = |rate: f64| (rate > 0.0).then_some(rate);
+    TrainingFacts {
+        output_name: config.output.name.clone(),
+        training_comment: config.output.comment.clone(),
+        sd_model: path.file_name().map(|name| name.to_string_lossy().into_owned()),
+        // A model folder has no hash that other programs know.
+        sd_model_hashes: path.is_file().then(|| ModelHashes::of_file(path).ok()).flatten(),
+        network_dim: config.lora.rank,
+        network_alpha: config.lora.alpha.into(),
+        learning_rate: config.train.unet_lr,
+        unet_lr: trained(config.train.unet_lr),
+        text_encoder_lr: trained(config.train.text_lr),
+        lr_scheduler: schedule_name(config.schedule.kind).to_owned(),
+        lr_warmup_steps: config.schedule.warmup.steps(plan.steps),
+        optimizer: optimizer_name(&config.optimizer),
+        max_grad_norm: config.train.max_grad_norm,
+        seed: config.train.seed,
+        mixed_precision: match config.model.precision {
+            Precision::F32 => "no",
+            Precision::Bf16 => "bf16",
+            Precision::F16 => "fp16",
+        }
+        .to_owned(),
+        num_epochs: plan.epochs,
+        max_train_steps: plan.steps,
+        batch_size: config.train.batch_size.get(),
+        gradient_accumulation_steps: config.train.accumulation.get(),
+        num_batches_per_epoch: plan.batches_per_epoch,
+        resolution: (config.dataset.resolution.width, config.dataset.resolution.height),
+        num_train_images: plan.exposures_per_epoch,
+        dataset_dirs: folders.collect(),
+        tag_frequency: tags.collect(),
+        shuffle_caption: config.dataset.caption.shuffle,
+        keep_tokens: config.dataset.caption.keep_tokens,
+        caption_dropout_rate: config.dataset.caption.dropout,
+        max_token_length: (config.model.max_tokens > 75).then_some(config.model.max_tokens),
+        clip_skip: (config.model.clip_skip > 1).then_some(config.model.clip_skip),
+        v_prediction: model.scheduler.prediction_type == PredictionType::VPrediction,
+        noise_offset: config.objective.noise_offset,
+        min_snr_gamma: config.objective.min_snr_gamma,
+        session_id: config.train.seed as u32,
+        training_started_at: now(),
+        ..TrainingFacts::default()
+    }
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+fn schedule_name(kind: ScheduleKind) -> &'static str {
+    match kind {
+        ScheduleKind::Constant => "constant",
+        ScheduleKind::ConstantWithWarmup => "constant_with_warmup",
+        ScheduleKind::Linear => "linear",
+        ScheduleKind::Cosine => "cosine",
+        ScheduleKind::CosineWithRestarts => "cosine_with_restarts",
+        ScheduleKind::Polynomial => "polynomial",
+    }
+}
+
+fn optimizer_name(config: &OptimizerConfig) -> String {
+    match config {
+        OptimizerConfig::Adamw(adamw) => format!(
+            "AdamW(betas=({}, {}),eps={},weight_decay={})",
+            adamw.betas[0], adamw.betas[1], adamw.eps, adamw.weight_decay
+        ),
+    }
+}

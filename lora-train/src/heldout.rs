@@ -1,0 +1,139 @@
+//! The held-out loss: how well the model denoises pictures that it was not trained on.
+
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use lora_core::{
+    BaseModel,
+    mapped_file::{MappedSafetensors, SafetensorsFileError},
+};
+use lora_data::{DataError, Dataset};
+use thiserror::Error;
+
+use crate::{
+    Batch, Denoising,
+    config::{HeldoutConfig, LatentDraw, ObjectiveConfig, TrainConfig},
+    feed::token_ids,
+    latents::LatentCache,
+    random::{Purpose, normal_tensor},
+};
+
+/// The mean squared error of the prediction over all held-out pictures and a fixed set of timesteps, at fixed noise;
+/// unweighted, latents at the middle of the VAE's distribution.
+pub struct HeldoutLoss {
+    /// One batch of all pictures for each timestep.
+    batches: Vec<Batch>,
+    objective: Denoising,
+}
+
+/// Why the held-out loss cannot be measured.
+#[derive(Debug, Error)]
+pub enum HeldoutError {
+    /// A picture cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The noise file cannot be read.
+    #[error(transparent)]
+    File(#[from] SafetensorsFileError),
+    /// The noise file has other contents than asked for.
+    #[error("{}: {reason}", .path.display())]
+    Noise {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl HeldoutLoss {
+    /// Prepares the measure for the pictures of `data`, all of one size.
+    ///
+    /// # Errors
+    /// A picture or the noise file that cannot be read.
+    pub fn new(
+        config: &TrainConfig,
+        data: &dyn Dataset,
+        model: &BaseModel,
+        device: &Device,
+    ) -> Result<Self, HeldoutError> {
+        let latents = LatentCache::compute(data, &model.vae, device, |_| ())?;
+        let count = data.entries().len();
+        let [channels, height, width] = latents.shape();
+        let shape = [count, channels, height, width];
+        let draws = match &config.heldout.noise {
+            Some(path) => stored_noise(path, shape, device)?,
+            None => seeded_noise(&config.heldout, config.train.seed, model.scheduler.num_train_timesteps, shape, device),
+        };
+        let pictures = (0..count).map(|index| latents.draw(index, LatentDraw::Mode, 0, 0)).collect();
+        let pictures = Tensor::cat(pictures, 0);
+        let captions: Vec<String> = data.entries().iter().map(|entry| entry.caption.clone()).collect();
+        let ids = token_ids(&model.tokenizer, &captions, config.model.chunks(), device);
+        let batches = draws
+            .into_iter()
+            .map(|(timestep, noise)| Batch {
+                latents: pictures.clone(),
+                noise,
+                noise_offset: Tensor::zeros([count, channels, 1, 1], device),
+                timesteps: vec![timestep; count],
+                ids: ids.clone(),
+            })
+            .collect();
+        let objective = Denoising::new(&ObjectiveConfig::default(), model, config.model.clip_skip);
+        Ok(Self { batches, objective })
+    }
+
+    /// The loss of the model with its present adapters. Waits for the device.
+    pub fn measure(&self, model: &BaseModel) -> f64 {
+        let sums = self.batches.iter().map(|batch| self.objective.errors(model, batch).mean());
+        Tensor::cat(sums.collect(), 0).mean().into_scalar::<f32>().into()
+    }
+}
+
+/// Noise of the run's seed at the middle of each of `timesteps` equal stretches.
+fn seeded_noise(
+    config: &HeldoutConfig,
+    seed: u64,
+    all: usize,
+    [count, channels, height, width]: [usize; 4],
+    device: &Device,
+) -> Vec<(usize, Tensor<4>)> {
+    let timesteps = config.timesteps.clamp(1, all);
+    (0..timesteps)
+        .map(|index| {
+            let noise = |item: usize| {
+                let key = (index * count + item) as u64;
+                normal_tensor(Purpose::Heldout, seed, key, [channels, height, width], device)
+            };
+            let timestep = (2 * index + 1) * all / (2 * timesteps);
+            (timestep, Tensor::cat((0..count).map(noise).collect(), 0))
+        })
+        .collect()
+}
+
+/// `noise [timesteps, pictures, channels, height, width]` and `timesteps` of a safetensors file.
+fn stored_noise(path: &Path, shape: [usize; 4], device: &Device) -> Result<Vec<(usize, Tensor<4>)>, HeldoutError> {
+    let error = |reason: String| HeldoutError::Noise { path: path.to_path_buf(), reason };
+    let file = MappedSafetensors::open(path)?;
+    let view = |name: &str| file.view(name).ok_or_else(|| error(format!("there is no tensor `{name}`")));
+    let (noise, steps) = (view("noise")?, view("timesteps")?);
+    if noise.shape.get(1..) != Some(&shape[..]) || noise.shape[..1] != *steps.shape {
+        return Err(error(format!(
+            "noise is {:?} and timesteps {:?}; the held-out pictures ask for noise [timesteps, {}]",
+            noise.shape,
+            steps.shape,
+            shape.map(|extent| extent.to_string()).join(", ")
+        )));
+    }
+    let width = steps.bytes.len() / steps.shape[0].max(1);
+    let timesteps = steps.bytes.chunks_exact(width.max(1)).map(|bytes| {
+        bytes.iter().rev().fold(0usize, |number, &byte| (number << 8) | usize::from(byte))
+    });
+    let values = noise.to_f32().ok_or_else(|| error("noise is not of a float type".to_owned()))?;
+    let size = shape.iter().product::<usize>().max(1);
+    Ok(timesteps
+        .zip(values.chunks_exact(size))
+        .map(|(timestep, values)| {
+            (timestep, Tensor::from_data(TensorData::new(values.to_vec(), shape), device))
+        })
+        .collect())
+}

@@ -1,0 +1,85 @@
+//! What a run puts on the disk beside its metrics: LoRA files, previews and held-out measures.
+
+use std::path::Path;
+
+use lora_core::lora_file::{Privacy, Written};
+
+use crate::{Event, TrainError, draw, facts::now, infotext::infotext, picture::png, run::Run};
+
+impl Run<'_> {
+    /// Writes the file of a finished (or, at the end, cut) epoch.
+    pub(crate) fn save_epoch(&mut self, epoch: u64) -> Result<(), TrainError> {
+        let path = self.folder.epoch_file(epoch);
+        self.save(&path, epoch)?;
+        self.outcome.files.push(path);
+        Ok(())
+    }
+
+    /// Writes a file in the middle of an epoch.
+    pub(crate) fn save_step(&mut self) -> Result<(), TrainError> {
+        let path = self.folder.step_file(self.outcome.steps);
+        self.save(&path, self.outcome.epochs.saturating_sub(1))?;
+        self.outcome.last = Some(path);
+        Ok(())
+    }
+
+    /// Writes the run's last file and, beside it, what A1111 shows about it.
+    pub(crate) fn save_last(&mut self) -> Result<(), TrainError> {
+        let path = self.folder.last_file();
+        self.save(&path, self.plan.epochs)?;
+        let card = serde_json::json!({
+            "activation text": self.config.output.trigger,
+            "preferred weight": 1.0,
+            "sd version": "SD1",
+            "description": self.config.output.comment.clone().unwrap_or_default(),
+        });
+        let name = format!("{}.json", self.config.output.name);
+        self.folder.write(name, format!("{card:#}\n").as_bytes())?;
+        self.outcome.last = Some(path);
+        Ok(())
+    }
+
+    fn save(&mut self, path: &Path, epoch: u64) -> Result<Written, TrainError> {
+        self.facts.epoch = epoch;
+        self.facts.steps = self.outcome.steps;
+        self.facts.training_finished_at = now();
+        let privacy = if self.config.output.private { Privacy::Private } else { Privacy::Open };
+        let mut file = self.learner.model_mut().to_lora_file(self.config.lora.alpha);
+        file.metadata = self.facts.metadata(privacy);
+        let written = file.write(path, self.config.output.dtype)?;
+        self.tell(&Event::Saved { step: self.outcome.steps, epoch, path })?;
+        Ok(written)
+    }
+
+    /// Draws all preview prompts with the present adapters.
+    pub(crate) fn preview(&mut self) -> Result<(), TrainError> {
+        let pictures = draw(self.model(), &self.prompts, self.drawing, &self.device);
+        for (index, picture) in pictures.iter().enumerate() {
+            let step = self.outcome.steps;
+            let path = self.folder.preview_file(step, index);
+            let text = infotext(&self.prompts[index], self.drawing, picture.dimensions(), &[]);
+            self.folder.write_at(&path, &png::encode(picture, Some(&text))?)?;
+            self.tell(&Event::Sampled { step, prompt: index, image: &path })?;
+        }
+        Ok(())
+    }
+
+    /// Measures the held-out loss of the present adapters, if there are held-out pictures.
+    pub(crate) fn measure(&mut self) -> Result<(), TrainError> {
+        let step = self.outcome.steps;
+        if let Some(heldout) = &self.heldout {
+            let heldout_loss = heldout.measure(self.model());
+            self.outcome.heldout.push((step, heldout_loss));
+            self.tell(&Event::Measured { step, heldout_loss })?;
+        }
+        Ok(())
+    }
+
+    /// Measures after the last step, unless that was just done.
+    pub(crate) fn measure_last(&mut self) -> Result<(), TrainError> {
+        if self.outcome.heldout.last().is_none_or(|(step, _)| *step != self.outcome.steps) {
+            self.measure()?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+use std::mem;
+
+use burn::tensor::Tensor;
+use lora_core::{BaseModel, Matrices};
+use lora_optim::{Optimizer, OptimizerError, Rates, clip_global_norm, global_norm};
+
+use crate::{Batch, Objective};
+
+/// A model whose adapters are being trained: gradients come in by batch, steps go out.
+pub struct Learner {
+    model: BaseModel,
+    /// The adapters' matrices, without gradient tracking.
+    params: Matrices,
+    /// Gradients gathered since the last step.
+    grads: Matrices,
+    optimizer: Box<dyn Optimizer>,
+    max_grad_norm: f64,
+}
+
+impl Learner {
+    /// Trains the adapters that `model` holds. `max_grad_norm` 0 means no clipping.
+    pub fn new(mut model: BaseModel, optimizer: Box<dyn Optimizer>, max_grad_norm: f64) -> Self {
+        let params = model.factors();
+        Self { model, params, grads: Matrices::new(), optimizer, max_grad_norm }
+    }
+
+    /// The model with its present adapters.
+    pub fn model(&self) -> &BaseModel {
+        &self.model
+    }
+
+    /// The model with its present adapters, for drawing and saving.
+    pub fn model_mut(&mut self) -> &mut BaseModel {
+        &mut self.model
+    }
+
+    /// The adapters' matrices.
+    pub fn params(&self) -> &Matrices {
+        &self.params
+    }
+
+    /// Gradients gathered since the last step.
+    pub fn grads(&self) -> &Matrices {
+        &self.grads
+    }
+
+    /// Adds `weight` times the gradient of the batch's loss; gives the loss, which stays on the device.
+    ///
+    /// Only the adapters' matrices track gradients: the frozen weights are plain tensors, for which autodiff computes
+    /// none.
+    pub fn accumulate(&mut self, objective: &dyn Objective, batch: &Batch, weight: f64) -> Tensor<1> {
+        let leaves: Matrices = self
+            .params
+            .iter()
+            .map(|(key, matrix)| (key.clone(), matrix.clone().autodiff().require_grad()))
+            .collect();
+        self.model.set_factors(&leaves);
+        let loss = objective.loss(&self.model, batch);
+        let mut gradients = (loss.clone() * weight).backward();
+        for (key, leaf) in leaves {
+            // A matrix that the loss does not depend on has no gradient and stays as it is.
+            let Some(gradient) = leaf.grad_remove(&mut gradients) else { continue };
+            let sum = match self.grads.remove(&key) {
+                Some(before) => before + gradient,
+                None => gradient,
+            };
+            self.grads.insert(key, sum);
+        }
+        self.model.set_factors(&self.params);
+        loss.inner()
+    }
+
+    /// Clips the gathered gradients and moves the adapters; gives the norm before clipping, which stays on the device.
+    ///
+    /// # Errors
+    /// See [`Optimizer::step`].
+    pub fn step(&mut self, rates: &Rates) -> Result<Option<Tensor<1>>, OptimizerError> {
+        let mut grads = mem::take(&mut self.grads);
+        let norm = if self.max_grad_norm > 0.0 {
+            clip_global_norm(&mut grads, self.max_grad_norm)
+        } else {
+            global_norm(&grads)
+        };
+        self.optimizer.step(&mut self.params, grads, rates)?;
+        self.model.set_factors(&self.params);
+        Ok(norm)
+    }
+}

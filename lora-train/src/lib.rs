@@ -1,0 +1,43 @@
+//! The training run: model, pictures and optimiser brought together.
+//!
+//! [`TrainConfig`](config::TrainConfig) in, [`Event`]s and files out; [`Handle`] stops it from anywhere.
+//! `examples/minimal.rs` is a whole training in a few lines.
+
+mod batch;
+pub mod config;
+mod device;
+mod draw;
+mod event;
+mod facts;
+mod feed;
+mod handle;
+mod heldout;
+mod infotext;
+mod keep;
+mod latents;
+mod learner;
+mod meter;
+mod objective;
+pub mod picture;
+mod plan;
+mod prompt;
+mod random;
+mod run;
+mod run_folder;
+mod trainer;
+
+pub use batch::Batch;
+pub use device::{DeviceChoice, DeviceError, DeviceListing, list_devices};
+pub use draw::{DrawSettings, draw};
+pub use event::{Event, Flow, Observer, StepReport};
+pub use feed::Feed;
+pub use handle::Handle;
+pub use heldout::{HeldoutError, HeldoutLoss};
+pub use infotext::infotext;
+pub use latents::LatentCache;
+pub use learner::Learner;
+pub use objective::{Denoising, Objective};
+pub use plan::{PicturePlan, Plan, PlanError};
+pub use prompt::{Prompt, PromptError};
+pub use run_folder::RunFolder;
+pub use trainer::{Outcome, TrainError, Trainer};

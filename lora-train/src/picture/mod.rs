@@ -1,0 +1,30 @@
+//! What a person looks at to judge a run: the comparison grid, the loss curve, the film strip of previews, and the
+//! HTML pages that hold them. Every function returns pixels, bytes or text; the caller writes the files.
+//!
+//! Text inside pictures is set in DejaVu Sans, which knows Latin, Greek, Cyrillic and more, but no Chinese, Japanese
+//! or Korean: such characters appear there as empty boxes. The HTML pages carry the true text and use the reader's
+//! fonts.
+
+mod canvas;
+mod chart;
+pub mod curve;
+mod data_uri;
+pub mod film_strip;
+pub mod grid;
+mod label;
+mod layout;
+pub mod page;
+mod palette;
+pub mod png;
+mod series;
+mod smooth;
+mod stroke;
+mod surface;
+mod tile;
+mod typeface;
+
+pub use curve::{CurveError, LossCurve};
+pub use film_strip::{FilmStrip, Frame};
+pub use grid::Grid;
+pub use page::{PageError, Report, grid_page, report_page};
+pub use png::PngError;

@@ -1,0 +1,19 @@
+//! The colours of every picture: dark ink on white paper, and a blue and an orange that colour-blind readers can tell
+//! apart.
+
+use image::Rgb;
+
+/// The background.
+pub(super) const PAPER: Rgb<u8> = Rgb([255, 255, 255]);
+/// Text that is read first.
+pub(super) const INK: Rgb<u8> = Rgb([24, 28, 37]);
+/// Text that is read second: axis labels, subtitles.
+pub(super) const MUTED: Rgb<u8> = Rgb([99, 107, 122]);
+/// Grid lines, and the ground of a cell that has no picture.
+pub(super) const RULE: Rgb<u8> = Rgb([228, 231, 237]);
+/// The training loss.
+pub(super) const LOSS: Rgb<u8> = Rgb([37, 99, 235]);
+/// The held-out loss.
+pub(super) const HELD_OUT: Rgb<u8> = Rgb([217, 83, 15]);
+/// The learning rate.
+pub(super) const RATE: Rgb<u8> = Rgb([20, 140, 118]);

@@ -1,0 +1,192 @@
+use std::{fmt, path::PathBuf};
+
+use lora_core::{tokenizer::Tokenizer, weights::CheckpointError};
+use lora_data::{Dataset, Entry, ImageFolders, exposures_per_epoch, steps_per_epoch};
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::{Prompt, TrainError, config::TrainConfig};
+
+/// What a run will do, worked out before anything is loaded.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Plan {
+    /// Pictures found.
+    pub images: usize,
+    /// Showings of one epoch: pictures times their repeats.
+    pub exposures_per_epoch: u64,
+    /// Batches of one epoch: showings over batch size, rounded up.
+    pub batches_per_epoch: u64,
+    /// Steps of one epoch: batches over accumulation, rounded up.
+    pub steps_per_epoch: u64,
+    /// Steps of the whole run.
+    pub steps: u64,
+    /// Epochs begun; the last may be cut short by `max_steps`.
+    pub epochs: u64,
+    /// Numbers of the epochs that end with a saved file.
+    pub saved_epochs: Vec<u64>,
+    /// How often each picture is shown in the whole run, leaving a cut epoch aside.
+    pub pictures: Vec<PicturePlan>,
+    /// What was inferred or looks odd, in words.
+    pub notes: Vec<String>,
+}
+
+/// One picture of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct PicturePlan {
+    /// The file.
+    pub image: PathBuf,
+    /// Width and height before resizing.
+    pub size: (u32, u32),
+    /// Showings of one epoch.
+    pub repeats: u32,
+    /// Showings of all whole epochs.
+    pub exposures: u64,
+    /// Tokens of its caption.
+    pub tokens: usize,
+    /// Tokens that are cut off.
+    pub cut_tokens: usize,
+}
+
+/// Everything that keeps a config from being run.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub struct PlanError {
+    /// One sentence each.
+    pub problems: Vec<String>,
+}
+
+impl fmt::Display for PlanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the run cannot start:")?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+    }
+}
+
+impl Plan {
+    /// Works out the plan of a config file, looking at the pictures but not loading the base model.
+    ///
+    /// # Errors
+    /// Problems of the settings, or of the pictures, each all at once.
+    pub fn open(config: &TrainConfig) -> Result<Self, TrainError> {
+        let problems = problems(config);
+        if !problems.is_empty() {
+            return Err(PlanError { problems }.into());
+        }
+        let data = ImageFolders::open(&config.dataset)?;
+        let tokenizer = match config.model.path.join("tokenizer") {
+            folder if folder.is_dir() => Tokenizer::from_folder(folder).map_err(CheckpointError::from)?,
+            _ => Tokenizer::clip(),
+        };
+        Ok(Self::new(config, &data, &tokenizer, data.notes())?)
+    }
+
+    /// Works out the plan for `data`; `notes` are the dataset's own.
+    ///
+    /// # Errors
+    /// [`PlanError`] with all problems of the config at once.
+    pub fn new(
+        config: &TrainConfig,
+        data: &dyn Dataset,
+        tokenizer: &Tokenizer,
+        notes: &[String],
+    ) -> Result<Self, PlanError> {
+        let problems = problems(config);
+        if !problems.is_empty() {
+            return Err(PlanError { problems });
+        }
+        let entries = data.entries();
+        let batches_per_epoch = steps_per_epoch(entries, config.train.batch_size);
+        let steps_per_epoch = batches_per_epoch.div_ceil(config.train.accumulation.get() as u64);
+        let whole = steps_per_epoch * config.train.epochs;
+        let steps = config.train.max_steps.map_or(whole, |most| most.min(whole));
+        let epochs = steps.div_ceil(steps_per_epoch.max(1));
+        let every = config.output.save_every_epochs;
+        let pictures: Vec<PicturePlan> =
+            entries.iter().map(|entry| picture(config, entry, tokenizer, epochs)).collect();
+        let mut notes = notes.to_vec();
+        notes.extend(pictures.iter().filter(|picture| picture.cut_tokens > 0).map(|picture| {
+            format!(
+                "{}: caption has {} tokens, the last {} are not used (model.max_tokens is {})",
+                picture.image.display(),
+                picture.tokens,
+                picture.cut_tokens,
+                config.model.max_tokens
+            )
+        }));
+        Ok(Self {
+            images: entries.len(),
+            exposures_per_epoch: exposures_per_epoch(entries),
+            batches_per_epoch,
+            steps_per_epoch,
+            steps,
+            epochs,
+            saved_epochs: (1..=epochs)
+                .filter(|epoch| epoch % every == 0 || *epoch == epochs)
+                .collect(),
+            pictures,
+            notes,
+        })
+    }
+}
+
+fn picture(config: &TrainConfig, entry: &Entry, tokenizer: &Tokenizer, epochs: u64) -> PicturePlan {
+    let tokens = tokenizer.count(&entry.caption);
+    PicturePlan {
+        image: entry.image.clone(),
+        size: entry.size,
+        repeats: entry.repeats,
+        exposures: u64::from(entry.repeats) * epochs,
+        tokens,
+        cut_tokens: tokens.saturating_sub(config.model.max_tokens),
+    }
+}
+
+/// All that is wrong with the settings themselves.
+fn problems(config: &TrainConfig) -> Vec<String> {
+    let mut problems = Vec::new();
+    let mut require = |holds: bool, problem: &str| {
+        if !holds {
+            problems.push(problem.to_owned());
+        }
+    };
+    let rate = |value: f64| value.is_finite() && value >= 0.0;
+    let train = &config.train;
+    require(train.epochs > 0, "train.epochs is 0; use at least 1");
+    require(train.max_steps != Some(0), "train.max_steps is 0; use at least 1, or leave it out");
+    require(rate(train.unet_lr), "train.unet_lr must be a number from 0 up, usually 1e-4");
+    require(rate(train.text_lr), "train.text_lr must be a number from 0 up, usually 1e-5");
+    require(rate(train.max_grad_norm), "train.max_grad_norm must be a number from 0 (no clipping) up");
+    require(config.output.save_every_epochs > 0, "output.save_every_epochs is 0; use at least 1");
+    let name = &config.output.name;
+    require(
+        !name.is_empty() && !name.contains(['/', '\\']) && !name.starts_with('.'),
+        "output.name must be a plain file name without folder or extension",
+    );
+    require(
+        [75, 150, 225].contains(&config.model.max_tokens),
+        "model.max_tokens must be 75, 150 or 225",
+    );
+    require(config.model.clip_skip > 0, "model.clip_skip counts from 1, the last layer");
+    require(config.heldout.timesteps > 0, "heldout.timesteps is 0; use at least 1, usually 16");
+    require(
+        config.objective.min_snr_gamma.is_none_or(|gamma| gamma.is_finite() && gamma > 0.0),
+        "objective.min_snr_gamma must be above 0, usually 5; leave it out for no weighting",
+    );
+    require(
+        config.objective.noise_offset.is_none_or(f64::is_finite),
+        "objective.noise_offset must be a number, usually 0.03 to 0.1",
+    );
+    if let Err(error) = config.lora.check() {
+        problems.push(error.to_string());
+    }
+    let settings = |section: &str, errors: Vec<lora_optim::SettingError>| {
+        errors.into_iter().map(|error| format!("{section}: {error}")).collect::<Vec<_>>()
+    };
+    problems.extend(config.optimizer.build().err().into_iter().flat_map(|errors| settings("optimizer", errors)));
+    problems.extend(config.schedule.build(1).err().into_iter().flat_map(|errors| settings("schedule", errors)));
+    for line in &config.preview.prompts {
+        if let Err(error) = Prompt::parse(line, &config.preview) {
+            problems.push(format!("preview.{error}"));
+        }
+    }
+    problems
+}

@@ -1,0 +1,200 @@
+//! The training loop.
+
+use std::time::{Duration, Instant};
+
+use burn::tensor::{Device, Tensor};
+use lora_core::{BaseModel, adapter::Injected, lora_file::TrainingFacts};
+use lora_data::{Dataset, Exposure, epoch_plan};
+use lora_optim::{Rates, Schedule};
+
+use crate::{
+    DrawSettings, Event, Feed, Handle, HeldoutLoss, LatentCache, Learner, Objective, Observer,
+    Outcome, Plan, Prompt, RunFolder, StepReport, TrainError, Trainer, config::TrainConfig,
+    facts::facts, meter::Meter,
+};
+
+/// A run under way.
+pub(crate) struct Run<'a> {
+    pub(crate) config: TrainConfig,
+    pub(crate) plan: Plan,
+    pub(crate) device: Device,
+    pub(crate) data: Box<dyn Dataset>,
+    pub(crate) learner: Learner,
+    pub(crate) folder: RunFolder,
+    pub(crate) prompts: Vec<Prompt>,
+    pub(crate) drawing: DrawSettings,
+    pub(crate) heldout: Option<HeldoutLoss>,
+    pub(crate) facts: TrainingFacts,
+    pub(crate) outcome: Outcome,
+    feed: Feed,
+    objective: Box<dyn Objective>,
+    schedule: Box<dyn Schedule>,
+    rates: Rates,
+    handle: Handle,
+    observer: &'a mut dyn Observer,
+    meter: Meter,
+    injected: Injected,
+    stopping: bool,
+}
+
+impl<'a> Run<'a> {
+    /// Makes the run folder, caches the latents and puts fresh adapters into the model.
+    pub(crate) fn start(trainer: Trainer, observer: &'a mut dyn Observer) -> Result<Self, TrainError> {
+        let Trainer { config, plan, device, data, heldout, mut model, optimizer, schedule, objective, handle } =
+            trainer;
+        let folder = RunFolder::create(&config)?;
+        let total = data.entries().len();
+        let latents = LatentCache::compute(data.as_ref(), &model.vae, &device, |done| {
+            // A stop is heard before the first step anyway.
+            let _ = observer.on_event(&Event::Cached { done, total });
+        })?;
+        let heldout = heldout
+            .map(|data| HeldoutLoss::new(&config, data.as_ref(), &model, &device))
+            .transpose()?;
+        let injected = model.inject(&config.lora, config.train.seed, &device)?;
+        let prompts = config
+            .preview
+            .prompts
+            .iter()
+            .filter_map(|line| Prompt::parse(line, &config.preview).ok())
+            .collect();
+        let resolution = config.dataset.resolution;
+        Ok(Self {
+            facts: facts(&config, data.as_ref(), &model, &plan),
+            feed: Feed::new(&config, data.as_ref(), latents, model.scheduler.num_train_timesteps, &device),
+            drawing: DrawSettings {
+                sampler: config.preview.sampler,
+                clip_skip: config.model.clip_skip,
+                chunks: config.model.chunks(),
+                size: [resolution.width, resolution.height],
+            },
+            learner: Learner::new(model, optimizer, config.train.max_grad_norm),
+            rates: Rates::new(config.train.unet_lr).with_prefix("lora_te", config.train.text_lr),
+            outcome: Outcome::default(),
+            meter: Meter::new(),
+            injected,
+            stopping: false,
+            config,
+            plan,
+            device,
+            data,
+            folder,
+            prompts,
+            heldout,
+            objective,
+            schedule,
+            handle,
+            observer,
+        })
+    }
+
+    /// The loop: every decision of a training run, in order.
+    pub(crate) fn train(mut self) -> Result<Outcome, TrainError> {
+        let began = Instant::now();
+        let Injected { modules, parameters } = self.injected;
+        self.tell(&Event::Started { steps: self.plan.steps, modules, parameters })?;
+        let (batch_size, accumulation) = (self.config.train.batch_size, self.config.train.accumulation.get());
+        self.measure()?;
+        'epochs: for epoch in 1..=self.plan.epochs {
+            self.outcome.epochs = epoch;
+            let batches = epoch_plan(self.data.entries(), batch_size, self.config.train.seed, epoch);
+            for batches in batches.chunks(accumulation) {
+                if self.stopping || self.handle.is_stopping() || self.outcome.steps == self.plan.steps {
+                    break 'epochs;
+                }
+                self.step(epoch, batches)?;
+                self.outcome.steps += 1;
+                if self.outcome.steps.is_multiple_of(self.config.train.log_every.get() as u64) {
+                    self.report()?; // host sync here
+                }
+                self.look()?;
+            }
+            if self.plan.saved_epochs.contains(&epoch) && epoch < self.plan.epochs {
+                self.save_epoch(epoch)?;
+            }
+        }
+        self.report()?;
+        self.outcome.stopped = self.outcome.steps < self.plan.steps;
+        if self.outcome.stopped {
+            self.save_step()?;
+        } else {
+            self.measure_last()?;
+            self.save_epoch(self.plan.epochs)?;
+            self.save_last()?;
+        }
+        self.outcome.seconds = began.elapsed().as_secs_f64();
+        let outcome = self.outcome.clone();
+        self.tell(&Event::Finished(&outcome))?;
+        Ok(outcome)
+    }
+
+    /// One optimiser step over the gradients of some batches; waits for nothing.
+    fn step(&mut self, epoch: u64, batches: &[Vec<Exposure>]) -> Result<(), TrainError> {
+        self.meter.start();
+        // As in accelerate, a short last group keeps the weight of a full one.
+        let weight = 1.0 / self.config.train.accumulation.get() as f64;
+        let mut losses = Vec::with_capacity(batches.len());
+        for showings in batches {
+            let batch = self.feed.batch(&self.learner.model().tokenizer, epoch, showings);
+            losses.push(self.learner.accumulate(self.objective.as_ref(), &batch, weight));
+        }
+        let rates = self.rates.scaled(self.schedule.at(self.outcome.steps));
+        let norm = self.learner.step(&rates)?;
+        self.meter.record(Tensor::cat(losses, 0).mean(), norm);
+        Ok(())
+    }
+
+    /// Reads the losses since the last report back and tells them.
+    fn report(&mut self) -> Result<(), TrainError> {
+        let (step, steps) = (self.outcome.steps, self.plan.steps);
+        let pending = self.meter.pending() as u64;
+        let reading = self
+            .meter
+            .read()
+            .map_err(|place| TrainError::NotFinite { step: step - pending + place as u64 + 1 })?;
+        let Some(reading) = reading else { return Ok(()) };
+        self.outcome.loss = reading.smooth_loss;
+        self.outcome.training_seconds += reading.seconds_per_step * pending as f64;
+        let left = reading.seconds_per_step * (steps - step) as f64;
+        let report = StepReport {
+            step,
+            steps,
+            epoch: self.outcome.epochs,
+            loss: reading.loss,
+            smooth_loss: reading.smooth_loss,
+            grad_norm: reading.grad_norm,
+            learning_rate: self.rates.scaled(self.schedule.at(step.saturating_sub(1))).at("lora_unet"),
+            steps_per_second: reading.seconds_per_step.recip(),
+            left: Duration::from_secs_f64(left),
+        };
+        self.tell(&Event::Stepped(&report))
+    }
+
+    /// Previews, measures and files that are due or were asked for after a step.
+    fn look(&mut self) -> Result<(), TrainError> {
+        let step = self.outcome.steps;
+        let due = |every: u64| every > 0 && step.is_multiple_of(every);
+        if due(self.config.preview.every) || self.handle.take_sample() {
+            self.preview()?;
+        }
+        if due(self.config.heldout.every) {
+            self.measure()?;
+        }
+        if self.handle.take_save() {
+            self.save_step()?;
+        }
+        Ok(())
+    }
+
+    /// Logs an event and tells the observer, who may ask to stop.
+    pub(crate) fn tell(&mut self, event: &Event<'_>) -> Result<(), TrainError> {
+        self.folder.log(event)?;
+        self.stopping |= self.observer.on_event(event).is_break();
+        Ok(())
+    }
+
+    /// The model with its present adapters.
+    pub(crate) fn model(&self) -> &BaseModel {
+        self.learner.model()
+    }
+}

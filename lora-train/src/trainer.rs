@@ -1,0 +1,196 @@
+use std::path::PathBuf;
+
+use burn::tensor::Device;
+use lora_core::{
+    BaseModel, adapter::SpecError, atomic_file::WriteError, lora_file::LoraWriteError,
+    weights::CheckpointError,
+};
+use lora_data::{DataError, Dataset, DatasetConfig, DatasetError, FolderConfig, ImageFolders};
+use lora_optim::{Optimizer, OptimizerError, Schedule, SettingError};
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::{
+    Denoising, DeviceError, Handle, HeldoutError, Objective, Observer, Plan, PlanError,
+    config::TrainConfig, picture::png::PngError, run::Run,
+};
+
+/// One training run: everything it needs, loaded and checked.
+pub struct Trainer {
+    pub(crate) config: TrainConfig,
+    pub(crate) plan: Plan,
+    pub(crate) device: Device,
+    pub(crate) data: Box<dyn Dataset>,
+    pub(crate) heldout: Option<Box<dyn Dataset>>,
+    pub(crate) model: BaseModel,
+    pub(crate) optimizer: Box<dyn Optimizer>,
+    pub(crate) schedule: Box<dyn Schedule>,
+    pub(crate) objective: Box<dyn Objective>,
+    pub(crate) handle: Handle,
+}
+
+/// What came of a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Outcome {
+    /// Steps done.
+    pub steps: u64,
+    /// Epochs begun.
+    pub epochs: u64,
+    /// Whether the run was stopped before its end.
+    pub stopped: bool,
+    /// Seconds from the first step to the last file, previews and saving included.
+    pub seconds: f64,
+    /// Seconds spent in training steps alone.
+    pub training_seconds: f64,
+    /// Smoothed loss at the end.
+    pub loss: f64,
+    /// Held-out losses by step.
+    pub heldout: Vec<(u64, f64)>,
+    /// Files of finished epochs, in order.
+    pub files: Vec<PathBuf>,
+    /// The last file.
+    pub last: Option<PathBuf>,
+    /// The file with the lowest held-out loss, among those whose loss was measured.
+    pub best: Option<PathBuf>,
+}
+
+/// Why a run could not start or go on. Files already written stay.
+#[derive(Debug, Error)]
+pub enum TrainError {
+    /// Settings that do not work.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The device is not there or not compiled in.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// The base model cannot be read.
+    #[error(transparent)]
+    Model(#[from] CheckpointError),
+    /// Pictures or captions that cannot be used.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// A picture that cannot be read any more.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The held-out measure cannot be made.
+    #[error(transparent)]
+    Heldout(#[from] HeldoutError),
+    /// The adapters cannot be put into the model.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The optimiser refused the gradients.
+    #[error(transparent)]
+    Optimizer(#[from] OptimizerError),
+    /// A file cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A LoRA file cannot be written.
+    #[error(transparent)]
+    Save(#[from] LoraWriteError),
+    /// A picture cannot be encoded.
+    #[error(transparent)]
+    Png(#[from] PngError),
+    /// The numbers went wrong.
+    #[error(
+        "loss or gradient is not a finite number at step {step}; nothing was saved after that. Lower the learning rate, \
+         or use model.precision = \"f32\""
+    )]
+    NotFinite {
+        /// The step, from 1.
+        step: u64,
+    },
+}
+
+impl Trainer {
+    /// Loads everything that `config` names: device, pictures and base model.
+    ///
+    /// # Errors
+    /// [`TrainError`]; problems of the config and of the pictures are each reported all at once.
+    pub fn open(config: TrainConfig) -> Result<Self, TrainError> {
+        let device = config.train.device.resolve()?;
+        let data = ImageFolders::open(&config.dataset)?;
+        let model = &config.model;
+        let model = BaseModel::load(&model.path, model.config.as_deref(), model.precision, &device)?;
+        let heldout = config.heldout.folder.as_ref().map(|folder| {
+            ImageFolders::open(&DatasetConfig {
+                folders: vec![FolderConfig::new(folder)],
+                ..config.dataset.clone()
+            })
+        });
+        let heldout = heldout.transpose()?;
+        let notes = data.notes().to_vec();
+        let mut trainer = Self::new(config, model, Box::new(data), device)?;
+        trainer.plan.notes.splice(0..0, notes);
+        trainer.heldout = heldout.map(|data| Box::new(data) as Box<dyn Dataset>);
+        Ok(trainer)
+    }
+
+    /// A run on a model and pictures that are already there; paths of either in `config` are not looked at.
+    ///
+    /// # Errors
+    /// [`TrainError::Plan`] with all problems of the settings.
+    pub fn new(
+        config: TrainConfig,
+        model: BaseModel,
+        data: Box<dyn Dataset>,
+        device: Device,
+    ) -> Result<Self, TrainError> {
+        let plan = Plan::new(&config, data.as_ref(), &model.tokenizer, &[])?;
+        let settings = |section: &str, errors: Vec<SettingError>| PlanError {
+            problems: errors.into_iter().map(|error| format!("{section}: {error}")).collect(),
+        };
+        let optimizer = config.optimizer.build().map_err(|errors| settings("optimizer", errors))?;
+        let schedule = config.schedule.build(plan.steps).map_err(|errors| settings("schedule", errors))?;
+        let objective = Denoising::new(&config.objective, &model, config.model.clip_skip);
+        Ok(Self {
+            config,
+            plan,
+            device,
+            data,
+            heldout: None,
+            model,
+            optimizer,
+            schedule: Box::new(schedule),
+            objective: Box::new(objective),
+            handle: Handle::default(),
+        })
+    }
+
+    /// Trains by another rule than the config's.
+    pub fn with_optimizer(self, optimizer: impl Optimizer + 'static) -> Self {
+        Self { optimizer: Box::new(optimizer), ..self }
+    }
+
+    /// Trains at another course of the learning rate than the config's.
+    pub fn with_schedule(self, schedule: impl Schedule + 'static) -> Self {
+        Self { schedule: Box::new(schedule), ..self }
+    }
+
+    /// Trains on another loss than the config's.
+    pub fn with_objective(self, objective: impl Objective + 'static) -> Self {
+        Self { objective: Box::new(objective), ..self }
+    }
+
+    /// Measures the held-out loss on these pictures.
+    pub fn with_heldout(self, data: Box<dyn Dataset>) -> Self {
+        Self { heldout: Some(data), ..self }
+    }
+
+    /// What the run will do.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// Commands for the run, from anywhere.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Trains to the end, or until the observer or the handle stops it; either way everything is on the disk then.
+    ///
+    /// # Errors
+    /// [`TrainError`]; files written before stay.
+    pub fn run(self, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
+        Run::start(self, observer)?.train()
+    }
+}

@@ -1,0 +1,117 @@
+//! The recorded inputs of the reference runs, and a learner set up like them.
+
+use std::{fs, path::PathBuf};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use lora_core::{
+    BaseModel, Matrices, Precision, adapter::LoraSpec, mapped_file::MappedSafetensors,
+};
+use lora_optim::{Optimizer, OptimizerConfig};
+use lora_train::{Batch, Learner};
+use serde::Deserialize;
+
+pub fn path(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../testdata/golden").join(name)
+}
+
+pub struct Golden(MappedSafetensors);
+
+impl Golden {
+    pub fn open(name: &str) -> Self {
+        Self(MappedSafetensors::open(path(name)).unwrap())
+    }
+
+    pub fn names(&self) -> Vec<String> {
+        self.0.names()
+    }
+
+    pub fn values(&self, name: &str) -> Vec<f32> {
+        self.0.view(name).unwrap().to_f32().unwrap()
+    }
+
+    pub fn integers(&self, name: &str) -> Vec<i32> {
+        let view = self.0.view(name).unwrap();
+        view.bytes.as_chunks::<4>().0.iter().map(|four| i32::from_le_bytes(*four)).collect()
+    }
+
+    /// The tensor as a matrix: a convolution's input channels and kernel are joined.
+    pub fn matrix(&self, name: &str) -> Tensor<2> {
+        let rows = self.0.view(name).unwrap().shape[0];
+        let values = self.values(name);
+        let columns = values.len() / rows;
+        Tensor::from_data(TensorData::new(values, [rows, columns]), &Device::flex())
+    }
+
+    /// Row `index` of a tensor whose rows have `shape`.
+    fn row<const D: usize>(&self, name: &str, index: usize, shape: [usize; D]) -> Tensor<D> {
+        let size: usize = shape.iter().product();
+        let values = self.values(name)[index * size..(index + 1) * size].to_vec();
+        Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+    }
+}
+
+/// What `profile.json` says about the runs.
+#[derive(Deserialize)]
+pub struct Profile {
+    pub train: TrainProfile,
+}
+
+#[derive(Deserialize)]
+pub struct TrainProfile {
+    pub steps: usize,
+    pub batch: usize,
+    pub latent_hw: [usize; 2],
+    pub network_dim: usize,
+    pub network_alpha: f32,
+    pub unet_lr: f64,
+    pub text_lr: f64,
+}
+
+impl Profile {
+    pub fn read() -> Self {
+        serde_json::from_str(&fs::read_to_string(path("profile.json")).unwrap()).unwrap()
+    }
+}
+
+/// A learner on the tiny model whose adapters start as the reference's did.
+pub fn learner(profile: &TrainProfile, max_grad_norm: f64) -> Learner {
+    let device = Device::flex();
+    let mut model = BaseModel::load(path("tiny-sd15"), None, Precision::F32, &device).unwrap();
+    let spec = LoraSpec { rank: profile.network_dim, alpha: profile.network_alpha, ..LoraSpec::default() };
+    model.inject(&spec, 0, &device).unwrap();
+    let initial = Golden::open("train/tiny-sd15-init-lora.safetensors");
+    let names = initial.names().into_iter().filter(|name| name.ends_with(".weight"));
+    let start: Matrices = names.map(|name| (name.clone(), initial.matrix(&name))).collect();
+    let downs = model.factors().into_keys().filter(|key| key.ends_with("lora_down.weight"));
+    assert!(downs.eq(start.keys().cloned()), "the reference adapts other modules");
+    model.set_factors(&start);
+    Learner::new(model, adamw(), max_grad_norm)
+}
+
+fn adamw() -> Box<dyn Optimizer> {
+    OptimizerConfig::default().build().unwrap()
+}
+
+/// The recorded batch of `step`.
+pub fn batch(profile: &TrainProfile, learner: &Learner, inputs: &Golden, step: usize) -> Batch {
+    let [height, width] = profile.latent_hw;
+    let (device, count) = (Device::flex(), profile.batch);
+    let row = |name: &str| inputs.row(name, step, [count, 4, height, width]);
+    let picked = &inputs.integers("index")[step * count..(step + 1) * count];
+    let pictures = |name: &str| {
+        let rows = picked.iter().map(|&index| inputs.row(name, index as usize, [1, 4, height, width]));
+        Tensor::cat(rows.collect(), 0)
+    };
+    let latents: Tensor<4> = pictures("vae_mean") + pictures("vae_std") * row("vae_eps");
+    let ids = inputs.integers("input_ids");
+    let ids: Vec<i32> =
+        picked.iter().flat_map(|&index| ids[index as usize * 77..(index as usize + 1) * 77].to_vec()).collect();
+    let timesteps = &inputs.integers("timesteps")[step * count..(step + 1) * count];
+    Batch {
+        latents: latents * learner.model().vae.scaling_factor(),
+        noise: row("noise"),
+        noise_offset: inputs.row("noise_offset_draw", step, [count, 4, 1, 1]),
+        timesteps: timesteps.iter().map(|&timestep| timestep as usize).collect(),
+        ids: Tensor::from_data(TensorData::new(ids, [count, 1, 77]), &device),
+    }
+}
