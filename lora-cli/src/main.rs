@@ -1,1 +1,22 @@
-fn main() {}
+//! `lora`: trains Stable Diffusion LoRAs, draws with them and compares them, from the command line.
+
+mod cli;
+mod command;
+mod draw_arguments;
+mod interrupt;
+mod lora_argument;
+mod model_arguments;
+mod plan_text;
+mod printer;
+mod progress;
+mod run_file;
+mod starter;
+mod training;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    cli::Cli::parse().run()
+}

@@ -1,7 +1,9 @@
 //! The activation functions that model configs name.
 
-use burn::tensor::{Tensor, activation};
+use burn::tensor::Tensor;
 use serde::Deserialize;
+
+use crate::fused;
 
 /// An activation function, by the name diffusers and transformers configs give it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -20,9 +22,9 @@ impl Activation {
     /// Applies the function to every element.
     pub fn forward<const D: usize>(self, x: Tensor<D>) -> Tensor<D> {
         match self {
-            Self::Silu => activation::silu(x),
-            Self::Gelu => activation::gelu(x),
-            Self::QuickGelu => activation::sigmoid(x.clone() * 1.702) * x,
+            Self::Silu => fused::silu(x),
+            Self::Gelu => fused::gelu(x),
+            Self::QuickGelu => fused::quick_gelu(x),
         }
     }
 }

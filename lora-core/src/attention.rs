@@ -1,6 +1,8 @@
 //! Scaled dot-product attention: the one place where any network attends.
 
-use burn::tensor::{DType, FloatDType, Tensor, activation::softmax};
+use burn::tensor::{DType, FloatDType, Tensor};
+
+use crate::fused;
 
 /// `softmax(q·kᵀ / √head_dim + mask)·v`.
 ///
@@ -28,7 +30,7 @@ pub fn attention(
         Some(mask) => scores + mask.unsqueeze(),
         None => scores,
     };
-    softmax(scores, 3)
+    fused::softmax(scores)
         .cast(dtype)
         .matmul(split(value))
         .swap_dims(1, 2)

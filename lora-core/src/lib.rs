@@ -12,6 +12,7 @@ pub mod atomic_file;
 pub mod attention;
 mod base_model;
 pub mod diffusion;
+pub mod fused;
 pub mod layer;
 pub mod lora_file;
 pub mod mapped_file;

@@ -168,6 +168,11 @@ impl MappedSafetensors {
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
+    /// The length of the whole file in bytes.
+    pub fn file_len(&self) -> u64 {
+        self.mmap.len() as u64
+    }
+
     /// All bytes after the header: what `sshs_model_hash` is taken over.
     pub fn data(&self) -> &[u8] {
         &self.mmap[self.data_start..]

@@ -47,7 +47,7 @@ pub enum DeviceError {
         feature: &'static str,
     },
     /// There is no such device on this machine.
-    #[error("there is no device {device}; {}", found(.found))]
+    #[error("there is no device {device}; {}", listed(.found))]
     NotFound {
         /// What was asked for.
         device: String,
@@ -56,7 +56,7 @@ pub enum DeviceError {
     },
 }
 
-fn found(names: &[String]) -> String {
+fn listed(names: &[String]) -> String {
     match names {
         [] => "its driver finds none on this machine".to_owned(),
         names => format!("this machine has {}", names.join(", ")),

@@ -9,6 +9,7 @@ use lora_core::{
 
 use crate::{
     Prompt,
+    config::TrainConfig,
     feed::token_ids,
     random::{Purpose, normal_tensor},
 };
@@ -27,6 +28,17 @@ pub struct DrawSettings {
 }
 
 impl DrawSettings {
+    /// How the previews of a run are drawn.
+    pub fn of_run(config: &TrainConfig) -> Self {
+        let resolution = config.dataset.resolution;
+        Self {
+            sampler: config.preview.sampler,
+            clip_skip: config.model.clip_skip,
+            chunks: config.model.chunks(),
+            size: [resolution.width, resolution.height],
+        }
+    }
+
     /// The pixels that a prompt's picture will have: rounded down to whole latents.
     pub fn size_of(&self, prompt: &Prompt, model: &BaseModel) -> [u32; 2] {
         let unit = model.vae.reduction() as u32;

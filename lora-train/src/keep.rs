@@ -8,9 +8,19 @@ use crate::{Event, TrainError, draw, facts::now, infotext::infotext, picture::pn
 
 impl Run<'_> {
     /// Writes the file of a finished (or, at the end, cut) epoch.
+    ///
+    /// Measures it as well, so that the best of the files is known.
     pub(crate) fn save_epoch(&mut self, epoch: u64) -> Result<(), TrainError> {
+        self.measure_last()?;
         let path = self.folder.epoch_file(epoch);
         self.save(&path, epoch)?;
+        let loss = self.outcome.heldout.last().map(|(_, loss)| *loss);
+        if let Some(loss) = loss
+            && self.outcome.best_loss.is_none_or(|best| loss < best)
+        {
+            self.outcome.best = Some(path.clone());
+            self.outcome.best_loss = Some(loss);
+        }
         self.outcome.files.push(path);
         Ok(())
     }

@@ -4,6 +4,7 @@
 //! `examples/minimal.rs` is a whole training in a few lines.
 
 mod batch;
+mod compare;
 pub mod config;
 mod device;
 mod draw;
@@ -13,6 +14,7 @@ mod feed;
 mod handle;
 mod heldout;
 mod infotext;
+mod inspection;
 mod keep;
 mod latents;
 mod learner;
@@ -24,20 +26,27 @@ mod prompt;
 mod random;
 mod run;
 mod run_folder;
+mod run_record;
+mod run_report;
 mod trainer;
 
 pub use batch::Batch;
-pub use device::{DeviceChoice, DeviceError, DeviceListing, list_devices};
+pub use burn::tensor::Device;
+pub use compare::{CompareError, Comparison, STRENGTHS};
+pub use device::{DeviceChoice, DeviceError, DeviceListing, backends_left_out, list_devices};
 pub use draw::{DrawSettings, draw};
 pub use event::{Event, Flow, Observer, StepReport};
 pub use feed::Feed;
 pub use handle::Handle;
 pub use heldout::{HeldoutError, HeldoutLoss};
 pub use infotext::infotext;
+pub use inspection::{InspectedHash, InspectedPart, Inspection};
 pub use latents::LatentCache;
 pub use learner::Learner;
 pub use objective::{Denoising, Objective};
 pub use plan::{PicturePlan, Plan, PlanError};
 pub use prompt::{Prompt, PromptError};
 pub use run_folder::RunFolder;
+pub use run_record::RunRecord;
+pub use run_report::{ReportError, RunReport, RunSummary};
 pub use trainer::{Outcome, TrainError, Trainer};

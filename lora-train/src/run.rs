@@ -58,16 +58,10 @@ impl<'a> Run<'a> {
             .iter()
             .filter_map(|line| Prompt::parse(line, &config.preview).ok())
             .collect();
-        let resolution = config.dataset.resolution;
         Ok(Self {
             facts: facts(&config, data.as_ref(), &model, &plan),
             feed: Feed::new(&config, data.as_ref(), latents, model.scheduler.num_train_timesteps, &device),
-            drawing: DrawSettings {
-                sampler: config.preview.sampler,
-                clip_skip: config.model.clip_skip,
-                chunks: config.model.chunks(),
-                size: [resolution.width, resolution.height],
-            },
+            drawing: DrawSettings::of_run(&config),
             learner: Learner::new(model, optimizer, config.train.max_grad_norm),
             rates: Rates::new(config.train.unet_lr).with_prefix("lora_te", config.train.text_lr),
             outcome: Outcome::default(),
@@ -118,7 +112,6 @@ impl<'a> Run<'a> {
         if self.outcome.stopped {
             self.save_step()?;
         } else {
-            self.measure_last()?;
             self.save_epoch(self.plan.epochs)?;
             self.save_last()?;
         }

@@ -8,7 +8,8 @@ use lora_core::atomic_file::{WriteError, write_atomically};
 
 use crate::{Event, config::TrainConfig};
 
-/// The folder of one run: saved files, `previews/`, `metrics.jsonl` and the resolved config `run.toml`.
+/// The folder of one run: saved files, `previews/`, `metrics.jsonl` and `resolved.toml`, the config with all its defaults
+/// and with absolute paths.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
@@ -29,17 +30,18 @@ impl RunFolder {
             move |source| WriteError { path, source }
         };
         let folder = Self { metrics: Self::open(&path, config).map_err(at(&path))?, path, name: config.output.name.clone() };
-        folder.write("run.toml", config.to_toml().as_bytes())?;
+        folder.write("resolved.toml", config.absolute().to_toml().as_bytes())?;
         Ok(folder)
     }
 
     fn open(path: &Path, config: &TrainConfig) -> io::Result<File> {
         fs::create_dir_all(path.join("previews"))?;
-        let last = path.join(format!("{}.safetensors", config.output.name));
-        if last.exists() && !config.output.overwrite {
+        if let Some(file) = earlier_file(path, &config.output.name)?
+            && !config.output.overwrite
+        {
             let message = format!(
-                "{} is there from an earlier run; choose another output.folder or output.name, or set output.overwrite",
-                last.display()
+                "{file} is there from an earlier run; choose another output.folder or output.name, or set \
+                 output.overwrite=true"
             );
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
         }
@@ -97,5 +99,60 @@ impl RunFolder {
         self.metrics
             .write_all(&line)
             .map_err(|source| WriteError { path: self.path.join("metrics.jsonl"), source })
+    }
+}
+
+/// A file in `folder` that a run called `name` would replace: its last one, or one of an epoch or a step.
+fn earlier_file(folder: &Path, name: &str) -> io::Result<Option<String>> {
+    for entry in fs::read_dir(folder)? {
+        let file = entry?.file_name().to_string_lossy().into_owned();
+        let rest = file.strip_prefix(name).and_then(|rest| rest.strip_suffix(".safetensors"));
+        let number = |rest: &str| {
+            let number = rest.strip_prefix("-step").or_else(|| rest.strip_prefix('-'));
+            number.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+        };
+        if rest.is_some_and(|rest| rest.is_empty() || number(rest)) {
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_an_earlier_run_are_not_replaced_unasked() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut config = TrainConfig::default();
+        config.output.folder = folder.path().to_path_buf();
+        config.output.name = "cat".to_owned();
+        for foreign in ["cats-000001.safetensors", "cat-best.safetensors", "cat.json"] {
+            fs::write(folder.path().join(foreign), "").expect("written");
+        }
+        RunFolder::create(&config).expect("nothing of ours is there");
+        let files = ["cat.safetensors", "cat-000001.safetensors", "cat-step00000007.safetensors"];
+        for file in files {
+            fs::write(folder.path().join(file), "").expect("written");
+            let error = RunFolder::create(&config).expect_err("would be replaced").to_string();
+            assert!(error.contains(file) && error.contains("overwrite"), "{error}");
+            fs::remove_file(folder.path().join(file)).expect("removed");
+        }
+        fs::write(folder.path().join("cat.safetensors"), "").expect("written");
+        config.output.overwrite = true;
+        RunFolder::create(&config).expect("asked to replace");
+    }
+
+    #[test]
+    fn the_resolved_config_can_be_run_from_anywhere() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut config = TrainConfig::default();
+        config.output.folder = folder.path().to_path_buf();
+        config.model.path = "base".into();
+        RunFolder::create(&config).expect("made");
+        let again = TrainConfig::read(folder.path().join("resolved.toml"), &[]).expect("valid");
+        assert_eq!(again.model.path, std::path::absolute("base").expect("a path"));
+        assert_eq!(again.output, config.output);
     }
 }

@@ -50,8 +50,10 @@ pub struct Outcome {
     pub files: Vec<PathBuf>,
     /// The last file.
     pub last: Option<PathBuf>,
-    /// The file with the lowest held-out loss, among those whose loss was measured.
+    /// The file of a finished epoch with the lowest held-out loss.
     pub best: Option<PathBuf>,
+    /// Its held-out loss.
+    pub best_loss: Option<f64>,
 }
 
 /// Why a run could not start or go on. Files already written stay.

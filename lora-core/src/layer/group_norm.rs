@@ -1,6 +1,6 @@
 use burn::tensor::{DType, FloatDType, Tensor};
 
-use crate::weights::Weights;
+use crate::{fused, weights::Weights};
 
 /// Group normalisation over `[batch, channels, height, width]`, always computed in f32
 /// (its sums of squares overflow f16 and lose bf16's few digits).
@@ -28,16 +28,7 @@ impl GroupNorm {
     /// Normalises each group of channels of each item; keeps shape and dtype.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let dtype: FloatDType = x.dtype().into();
-        let [batch, channels, height, width] = x.dims();
-        let groups = x
-            .cast(DType::F32)
-            .reshape([batch, self.groups, channels / self.groups * height * width]);
-        let centred = groups.clone() - groups.mean_dim(2);
-        let variance = centred.clone().square().mean_dim(2);
-        let normal = centred / (variance + self.epsilon).sqrt();
-        let affine = [1, channels, 1, 1];
-        (normal.reshape([batch, channels, height, width]) * self.weight.clone().reshape(affine)
-            + self.bias.clone().reshape(affine))
-        .cast(dtype)
+        let (weight, bias) = (self.weight.clone(), self.bias.clone());
+        fused::group_norm(x.cast(DType::F32), weight, bias, self.groups, self.epsilon).cast(dtype)
     }
 }

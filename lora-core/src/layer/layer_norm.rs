@@ -1,6 +1,6 @@
-use burn::tensor::{DType, FloatDType, Tensor, module};
+use burn::tensor::{DType, FloatDType, Tensor};
 
-use crate::weights::Weights;
+use crate::{fused, weights::Weights};
 
 /// Layer normalisation over the last axis, always computed in f32.
 #[derive(Clone, Debug)]
@@ -25,12 +25,7 @@ impl LayerNorm {
     /// `[batch, tokens, channels]`; keeps shape and dtype.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let dtype: FloatDType = x.dtype().into();
-        module::layer_norm(
-            x.cast(DType::F32),
-            self.weight.clone(),
-            Some(self.bias.clone()),
-            self.epsilon,
-        )
-        .cast(dtype)
+        let (weight, bias) = (self.weight.clone(), self.bias.clone());
+        fused::layer_norm(x.cast(DType::F32), weight, bias, self.epsilon).cast(dtype)
     }
 }

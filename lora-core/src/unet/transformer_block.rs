@@ -1,9 +1,9 @@
 use burn::tensor::Tensor;
 
 use crate::{
-    activation::Activation,
     adapter::Site,
     attention::attention,
+    fused,
     layer::{LayerNorm, Linear},
     weights::Weights,
 };
@@ -109,10 +109,6 @@ impl GatedFeedForward {
     }
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let mut halves = self.proj.forward(x).chunk(2, 2).into_iter();
-        let (Some(value), Some(gate)) = (halves.next(), halves.next()) else {
-            unreachable!("chunk(2) of an even width gives two halves");
-        };
-        self.out.forward(value * Activation::Gelu.forward(gate))
+        self.out.forward(fused::geglu(self.proj.forward(x)))
     }
 }

@@ -53,7 +53,7 @@ impl Golden {
     }
 }
 
-/// The largest difference over the largest reference value.
+/// The largest difference over the largest reference value; the difference itself where the reference is all zero.
 pub fn deviation(found: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(found.len(), expected.len());
     let largest = expected.iter().fold(0f32, |largest, value| largest.max(value.abs()));
@@ -62,7 +62,7 @@ pub fn deviation(found: &[f32], expected: &[f32]) -> f32 {
         .zip(expected)
         .fold(0f32, |worst, (found, expected)| worst.max((found - expected).abs()));
     assert!(found.iter().all(|value| value.is_finite()));
-    difference / largest
+    if largest > 0.0 { difference / largest } else { difference }
 }
 
 #[track_caller]

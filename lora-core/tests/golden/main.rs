@@ -2,6 +2,7 @@
 
 mod diffusion;
 mod forward;
+mod fused;
 mod golden;
 mod loading;
 

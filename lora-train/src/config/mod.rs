@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub use lora_core::adapter::LoraSpec;
 pub use lora_data::DatasetConfig;
-pub use lora_optim::{OptimizerConfig, ScheduleConfig};
+pub use lora_optim::{OptimizerConfig, ScheduleConfig, Warmup};
 pub use model::ModelConfig;
 pub use objective::ObjectiveConfig;
 pub use output::OutputConfig;

@@ -41,7 +41,7 @@ pub struct HeldoutConfig {
     /// Their folder, with captions; unset means no measure.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub folder: Option<PathBuf>,
-    /// Steps between two measures, beside one before the first step and one after the last.
+    /// Steps between two measures, beside one before the first step and one with each saved epoch; 0 means only those.
     pub every: u64,
     /// Timesteps of the measure, evenly spaced.
     pub timesteps: usize,

@@ -77,6 +77,16 @@ impl TrainConfig {
         toml::to_string_pretty(self).unwrap_or_else(|error| format!("# {error}\n"))
     }
 
+    /// The same with absolute paths, so that its text means the same from anywhere.
+    pub(crate) fn absolute(&self) -> Self {
+        let mut config = self.clone();
+        // A working directory that is gone leaves them as they are.
+        if let Ok(here) = std::env::current_dir() {
+            config.resolve_paths(&here);
+        }
+        config
+    }
+
     /// Reads paths as relative to `base`.
     fn resolve_paths(&mut self, base: &Path) {
         let folders = self.dataset.folders.iter_mut().map(|folder| &mut folder.path);

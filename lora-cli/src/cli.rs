@@ -1,0 +1,113 @@
+use std::{io, process::ExitCode};
+
+use clap::{
+    ArgAction, Parser, Subcommand,
+    builder::styling::{AnsiColor, Effects, Styles},
+};
+use tracing_subscriber::EnvFilter;
+
+use crate::{
+    command::{completions, devices, grid, inspect, plan, quickstart, sample, train},
+    printer::Printer,
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  lora quickstart                       train on pictures that come along, in about two minutes
+  lora plan run.toml                    see what a run would do
+  lora train run.toml --set train.epochs=5
+  lora sample -m model.safetensors --lora style.safetensors:0.8 \"a fox\"
+  lora grid -m model.safetensors output/ -p \"a fox\"
+
+`lora help COMMAND` tells more about each.";
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().effects(Effects::BOLD))
+    .usage(AnsiColor::Green.on_default().effects(Effects::BOLD))
+    .literal(AnsiColor::Cyan.on_default().effects(Effects::BOLD))
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// Trains Stable Diffusion LoRAs, draws with them and compares them.
+#[derive(Debug, Parser)]
+#[command(name = "lora", version, after_help = EXAMPLES, styles = STYLES, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Tell more, twice for still more; LORA_LOG takes filters such as lora_train=debug
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+    /// Tell results and errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Quickstart(quickstart::Quickstart),
+    Train(train::Train),
+    Plan(plan::Plan),
+    Sample(sample::Sample),
+    Grid(grid::Grid),
+    Inspect(inspect::Inspect),
+    Devices(devices::Devices),
+    Completions(completions::Completions),
+}
+
+/// How a command ended, errors aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It did what was asked for.
+    Done,
+    /// It was told to stop, and saved what there was.
+    Stopped,
+}
+
+impl Cli {
+    /// Runs the command; the exit code is 0, 1 after an error, or 130 when stopped by Ctrl-C.
+    pub(crate) fn run(self) -> ExitCode {
+        self.log_to_stderr();
+        let printer = Printer::new(self.quiet);
+        let result = match self.command {
+            Command::Quickstart(command) => command.run(&printer),
+            Command::Train(command) => command.run(&printer),
+            Command::Plan(command) => command.run(&printer),
+            Command::Sample(command) => command.run(&printer),
+            Command::Grid(command) => command.run(&printer),
+            Command::Inspect(command) => command.run(&printer),
+            Command::Devices(command) => Ok(command.run(&printer)),
+            Command::Completions(command) => Ok(command.run(&printer)),
+        };
+        match result {
+            Ok(End::Done) => ExitCode::SUCCESS,
+            Ok(End::Stopped) => ExitCode::from(crate::interrupt::EXIT_CODE),
+            Err(error) => {
+                printer.error(&error);
+                ExitCode::FAILURE
+            }
+        }
+    }
+
+    fn log_to_stderr(&self) {
+        let level = match self.verbose {
+            _ if self.quiet => "error",
+            0 => "warn",
+            1 => "info",
+            2 => "debug",
+            _ => "trace",
+        };
+        let filter = EnvFilter::try_from_env("LORA_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time().init();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_do_not_contradict_one_another() {
+        Cli::command().debug_assert();
+    }
+}

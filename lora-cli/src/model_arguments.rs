@@ -1,0 +1,58 @@
+use std::path::PathBuf;
+
+use clap::{
+    Args,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use lora_core::{BaseModel, Precision};
+use lora_train::{Device, DeviceChoice, config::ModelConfig};
+
+use crate::printer::Printer;
+
+/// Which model draws, and where.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Model")]
+pub(crate) struct ModelArguments {
+    /// The base model: a diffusers folder or a .safetensors checkpoint
+    #[arg(short, long, value_name = "PATH")]
+    model: PathBuf,
+    /// A diffusers folder whose configs describe a checkpoint that is not SD1.5
+    #[arg(long, value_name = "FOLDER")]
+    config: Option<PathBuf>,
+    /// Number format of the model's weights
+    #[arg(long, value_name = "FORMAT", value_parser = precision(), default_value = "f32")]
+    precision: Precision,
+    /// Use the n-th last layer of the text encoder; anime models usually want 2
+    #[arg(long, value_name = "N", default_value_t = ModelConfig::default().clip_skip, value_parser = at_least_one)]
+    pub(crate) clip_skip: usize,
+    /// Where to compute: auto, cpu, wgpu[:n], vulkan[:n] or cuda[:n]
+    #[arg(long, default_value_t = DeviceChoice::Auto)]
+    device: DeviceChoice,
+}
+
+impl ModelArguments {
+    /// Loads the model; says which device was taken.
+    pub(crate) fn load(&self, printer: &Printer) -> anyhow::Result<(BaseModel, Device)> {
+        let choice = self.device.settle()?;
+        let device = choice.resolve()?;
+        printer.note(&format!("device: {choice}"));
+        let model = BaseModel::load(&self.model, self.config.as_deref(), self.precision, &device)?;
+        Ok((model, device))
+    }
+}
+
+fn precision() -> impl TypedValueParser<Value = Precision> {
+    PossibleValuesParser::new(["f32", "bf16", "f16"]).map(|name| match name.as_str() {
+        "bf16" => Precision::Bf16,
+        "f16" => Precision::F16,
+        _ => Precision::F32,
+    })
+}
+
+/// A count that starts at 1.
+pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err("a whole number from 1 up is needed".to_owned()),
+    }
+}

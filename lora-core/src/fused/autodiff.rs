@@ -1,0 +1,127 @@
+//! The backward passes: each keeps its input (softmax its output) and nothing else.
+
+use burn::backend::{
+    Autodiff,
+    autodiff::{
+        checkpoint::{base::Checkpointer, strategy::CheckpointStrategy},
+        grads::Gradients,
+        ops::{Backward, Ops, OpsKind},
+    },
+    tensor::FloatTensor,
+};
+
+use super::backend::{CpuOps, Pointwise, Rows};
+
+#[derive(Debug)]
+struct PointwiseBackward;
+#[derive(Debug)]
+struct GegluBackward;
+#[derive(Debug)]
+struct SoftmaxBackward;
+#[derive(Debug)]
+struct NormaliseBackward;
+
+/// Sends the gradient of an operation's output on to its one differentiable input.
+macro_rules! backward_of_one_input {
+    ($operation:ty, $state:ty, $gradient:expr) => {
+        impl<B: CpuOps> Backward<B, 1> for $operation {
+            type State = $state;
+
+            fn backward(
+                self,
+                ops: Ops<Self::State, 1>,
+                grads: &mut Gradients,
+                _checkpointer: &mut Checkpointer,
+            ) {
+                let grad = grads.consume::<B>(&ops.node);
+                let [parent] = ops.parents;
+                if let Some(parent) = parent {
+                    let gradient: fn(Self::State, FloatTensor<B>) -> FloatTensor<B> = $gradient;
+                    grads.register::<B>(parent.id, gradient(ops.state, grad));
+                }
+            }
+        }
+    };
+}
+
+backward_of_one_input!(PointwiseBackward, (FloatTensor<B>, Pointwise), |(x, function), grad| {
+    B::pointwise_backward(x, grad, function)
+});
+backward_of_one_input!(GegluBackward, FloatTensor<B>, |x, grad| B::geglu_backward(x, grad));
+backward_of_one_input!(SoftmaxBackward, FloatTensor<B>, |output, grad| {
+    B::softmax_last_backward(output, grad)
+});
+backward_of_one_input!(
+    NormaliseBackward,
+    (FloatTensor<B>, FloatTensor<B>, Rows, f64),
+    |(x, weight, rows, epsilon), grad| B::normalise_backward(x, weight, grad, rows, epsilon)
+);
+
+/// What only a second derivative would ask for; LoRA training takes none.
+fn first_order_only() -> ! {
+    panic!("second derivatives of fused operations are not defined")
+}
+
+impl<B: CpuOps, C: CheckpointStrategy> CpuOps for Autodiff<B, C> {
+    fn pointwise(x: FloatTensor<Self>, function: Pointwise) -> FloatTensor<Self> {
+        let output = B::pointwise(x.primitive().clone(), function);
+        match PointwiseBackward.prepare::<C>([x.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((x.primitive().clone(), function), output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
+    }
+
+    fn geglu(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let output = B::geglu(x.primitive().clone());
+        match GegluBackward.prepare::<C>([x.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(x.primitive().clone(), output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
+    }
+
+    fn softmax_last(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        let node = x.node();
+        let output = B::softmax_last(x.primitive().clone());
+        match SoftmaxBackward.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(output.clone(), output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
+    }
+
+    fn normalise(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        rows: Rows,
+        epsilon: f64,
+    ) -> FloatTensor<Self> {
+        let (weight, bias) = (weight.primitive().clone(), bias.primitive().clone());
+        let output = B::normalise(x.primitive().clone(), weight.clone(), bias, rows, epsilon);
+        match NormaliseBackward.prepare::<C>([x.node()]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish((x.primitive().clone(), weight, rows, epsilon), output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
+    }
+
+    fn pointwise_backward(_: FloatTensor<Self>, _: FloatTensor<Self>, _: Pointwise) -> FloatTensor<Self> {
+        first_order_only()
+    }
+
+    fn geglu_backward(_: FloatTensor<Self>, _: FloatTensor<Self>) -> FloatTensor<Self> {
+        first_order_only()
+    }
+
+    fn softmax_last_backward(_: FloatTensor<Self>, _: FloatTensor<Self>) -> FloatTensor<Self> {
+        first_order_only()
+    }
+
+    fn normalise_backward(
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: Rows,
+        _: f64,
+    ) -> FloatTensor<Self> {
+        first_order_only()
+    }
+}

@@ -1,0 +1,70 @@
+//! The operations as a burn backend extension.
+
+use burn::backend::{Backend, backend_extension, tensor::FloatTensor};
+
+/// A function of each element by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pointwise {
+    /// `x·σ(x)`.
+    Silu,
+    /// `x·Φ(x)`.
+    Gelu,
+    /// `x·σ(1.702·x)`.
+    QuickGelu,
+}
+
+/// What a norm takes mean and variance over, and how weights lie in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rows {
+    /// Runs of `channels` elements, each with a weight of its own.
+    Last {
+        /// Elements of a run.
+        channels: usize,
+    },
+    /// Runs of `channels / groups` planes of an item, each with one weight.
+    Groups {
+        /// Groups of an item.
+        groups: usize,
+        /// Channels of an item.
+        channels: usize,
+        /// Elements of a channel: height times width.
+        plane: usize,
+    },
+}
+
+/// Operations with hand-written CPU kernels; all tensors are f32.
+#[backend_extension(Flex, Autodiff)]
+pub trait CpuOps: Backend {
+    /// `function` of every element.
+    fn pointwise(x: FloatTensor<Self>, function: Pointwise) -> FloatTensor<Self>;
+    /// `grad` times the derivative of `function` at every element of `x`.
+    fn pointwise_backward(
+        x: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        function: Pointwise,
+    ) -> FloatTensor<Self>;
+    /// `[.., 2·width]` to `[.., width]`: the first half times gelu of the second.
+    fn geglu(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// The gradient of [`Self::geglu`] in `x`.
+    fn geglu_backward(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// Softmax over the last axis.
+    fn softmax_last(x: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// The gradient of [`Self::softmax_last`] in its input, from its `output`.
+    fn softmax_last_backward(output: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self>;
+    /// `(x − mean) / √(variance + epsilon)` of each row, then `· weight + bias`.
+    fn normalise(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        rows: Rows,
+        epsilon: f64,
+    ) -> FloatTensor<Self>;
+    /// The gradient of [`Self::normalise`] in `x`.
+    fn normalise_backward(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        rows: Rows,
+        epsilon: f64,
+    ) -> FloatTensor<Self>;
+}

@@ -1,0 +1,92 @@
+//! The operations on burn's CPU backend: flex's tensors in, one pass of a kernel, flex's tensors out.
+
+use burn::{
+    backend::{Flex, tensor::FloatTensor},
+    tensor::TensorData,
+};
+
+use super::{
+    backend::{CpuOps, Pointwise, Rows},
+    kernel::{activation, norm, softmax},
+    shape::halved_last,
+};
+
+type Floats = FloatTensor<Flex>;
+
+/// The elements in order; copies only what is not contiguous.
+fn with_slice<T>(x: &Floats, read: impl FnOnce(&[f32]) -> T) -> T {
+    let contiguous;
+    let slice = match x.as_slice::<f32>() {
+        Some(slice) => slice,
+        None => {
+            contiguous = x.to_contiguous();
+            contiguous.as_slice::<f32>().unwrap_or_default()
+        }
+    };
+    read(slice)
+}
+
+fn shape(x: &Floats) -> Vec<usize> {
+    x.layout().shape().to_vec()
+}
+
+fn tensor(values: Vec<f32>, shape: Vec<usize>) -> Floats {
+    Floats::from_data(TensorData::new(values, shape))
+}
+
+impl CpuOps for Flex {
+    fn pointwise(x: Floats, function: Pointwise) -> Floats {
+        tensor(with_slice(&x, |x| activation::forward(x, function)), shape(&x))
+    }
+
+    fn pointwise_backward(x: Floats, grad: Floats, function: Pointwise) -> Floats {
+        let gradient =
+            with_slice(&x, |x| with_slice(&grad, |grad| activation::backward(x, grad, function)));
+        tensor(gradient, shape(&x))
+    }
+
+    fn geglu(x: Floats) -> Floats {
+        let (out, width) = halved_last(&shape(&x));
+        tensor(with_slice(&x, |x| activation::geglu(x, width)), out)
+    }
+
+    fn geglu_backward(x: Floats, grad: Floats) -> Floats {
+        let (_, width) = halved_last(&shape(&x));
+        let gradient =
+            with_slice(&x, |x| with_slice(&grad, |grad| activation::geglu_backward(x, grad, width)));
+        tensor(gradient, shape(&x))
+    }
+
+    fn softmax_last(x: Floats) -> Floats {
+        let shape = shape(&x);
+        let width = shape.last().copied().unwrap_or(1);
+        tensor(with_slice(&x, |x| softmax::forward(x, width)), shape)
+    }
+
+    fn softmax_last_backward(output: Floats, grad: Floats) -> Floats {
+        let shape = shape(&output);
+        let width = shape.last().copied().unwrap_or(1);
+        let gradient = with_slice(&output, |output| {
+            with_slice(&grad, |grad| softmax::backward(output, grad, width))
+        });
+        tensor(gradient, shape)
+    }
+
+    fn normalise(x: Floats, weight: Floats, bias: Floats, rows: Rows, epsilon: f64) -> Floats {
+        let values = with_slice(&x, |x| {
+            with_slice(&weight, |weight| {
+                with_slice(&bias, |bias| norm::forward(x, weight, bias, rows, epsilon as f32))
+            })
+        });
+        tensor(values, shape(&x))
+    }
+
+    fn normalise_backward(x: Floats, weight: Floats, grad: Floats, rows: Rows, epsilon: f64) -> Floats {
+        let gradient = with_slice(&x, |x| {
+            with_slice(&weight, |weight| {
+                with_slice(&grad, |grad| norm::backward(x, weight, grad, rows, epsilon as f32))
+            })
+        });
+        tensor(gradient, shape(&x))
+    }
+}

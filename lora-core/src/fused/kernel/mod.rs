@@ -1,0 +1,8 @@
+//! Loops over f32 slices, written so that the compiler vectorises them, compiled for several instruction sets and chosen
+//! at run time ([`pulp::Arch`]), and spread over the threads of rayon's pool.
+
+pub(super) mod activation;
+mod exp;
+pub(super) mod norm;
+mod parallel;
+pub(super) mod softmax;

@@ -1,0 +1,112 @@
+//! Operations that burn composes of many passes over memory, or computes one element at a time, on the CPU.
+//!
+//! On burn's flex backend in f32 each runs as one vectorised pass with a backward pass of its own; on every other device
+//! and in every other dtype it is burn's own operation. The layers call these and need not know.
+
+mod autodiff;
+mod backend;
+mod flex;
+mod kernel;
+mod shape;
+
+use burn::{
+    backend::{Dispatch, DispatchDevice},
+    tensor::{DType, Tensor, activation, module},
+};
+
+pub use backend::{Pointwise, Rows};
+use backend::CpuOps;
+
+/// Whether `x` is one of flex's f32 tensors.
+fn is_fast<const D: usize>(x: &Tensor<D>) -> bool {
+    x.dtype() == DType::F32
+        && matches!(x.device().inner().as_dispatch(), DispatchDevice::Flex(_))
+}
+
+/// `x·σ(x)` of every element.
+pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    if is_fast(&x) { pointwise(x, Pointwise::Silu) } else { activation::silu(x) }
+}
+
+/// The exact `x·Φ(x)` of every element.
+pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    if is_fast(&x) { pointwise(x, Pointwise::Gelu) } else { activation::gelu(x) }
+}
+
+/// `x·σ(1.702·x)` of every element.
+pub fn quick_gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    if is_fast(&x) {
+        pointwise(x, Pointwise::QuickGelu)
+    } else {
+        activation::sigmoid(x.clone() * 1.702) * x
+    }
+}
+
+fn pointwise<const D: usize>(x: Tensor<D>, function: Pointwise) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as CpuOps>::pointwise(x.into_dispatch(), function))
+}
+
+/// GEGLU (Shazeer 2020): `value·gelu(gate)`, where `x [batch, tokens, 2·width]` holds the values and then the gates.
+pub fn geglu(x: Tensor<3>) -> Tensor<3> {
+    if is_fast(&x) {
+        return Tensor::from_dispatch(<Dispatch as CpuOps>::geglu(x.into_dispatch()));
+    }
+    let [batch, tokens, double] = x.dims();
+    let half = double / 2;
+    let value = x.clone().slice([0..batch, 0..tokens, 0..half]);
+    value * gelu(x.slice([0..batch, 0..tokens, half..double]))
+}
+
+/// Softmax over the last axis.
+pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    if is_fast(&x) {
+        return Tensor::from_dispatch(<Dispatch as CpuOps>::softmax_last(x.into_dispatch()));
+    }
+    activation::softmax(x, D - 1)
+}
+
+/// Normalises every group of channels of `x [batch, channels, height, width]`, f32, then scales and shifts each channel.
+pub fn group_norm(
+    x: Tensor<4>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    groups: usize,
+    epsilon: f64,
+) -> Tensor<4> {
+    let [batch, channels, height, width] = x.dims();
+    if is_fast(&x) {
+        let rows = Rows::Groups { groups, channels, plane: height * width };
+        return normalise(x, weight, bias, rows, epsilon);
+    }
+    let rows = x.reshape([batch, groups, channels / groups * height * width]);
+    let centred = rows.clone() - rows.mean_dim(2);
+    let variance = centred.clone().square().mean_dim(2);
+    let normal = (centred / (variance + epsilon).sqrt()).reshape([batch, channels, height, width]);
+    let affine = [1, channels, 1, 1];
+    normal * weight.reshape(affine) + bias.reshape(affine)
+}
+
+/// Normalises the last axis of `x [batch, tokens, channels]`, f32, then scales and shifts each channel.
+pub fn layer_norm(x: Tensor<3>, weight: Tensor<1>, bias: Tensor<1>, epsilon: f64) -> Tensor<3> {
+    if is_fast(&x) {
+        let [_, _, channels] = x.dims();
+        return normalise(x, weight, bias, Rows::Last { channels }, epsilon);
+    }
+    module::layer_norm(x, weight, Some(bias), epsilon)
+}
+
+fn normalise<const D: usize>(
+    x: Tensor<D>,
+    weight: Tensor<1>,
+    bias: Tensor<1>,
+    rows: Rows,
+    epsilon: f64,
+) -> Tensor<D> {
+    Tensor::from_dispatch(<Dispatch as CpuOps>::normalise(
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        bias.into_dispatch(),
+        rows,
+        epsilon,
+    ))
+}

@@ -1,0 +1,110 @@
+//! The fused operations against burn's own, forward and backward.
+
+use burn::tensor::{Device, Tensor, TensorData, activation, module};
+use lora_core::fused;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::golden::deviation;
+
+/// Sums of a few hundred f32 terms in another order.
+const LIMIT: f32 = 2e-6;
+
+fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
+    seeded(7, shape)
+}
+
+fn seeded<const D: usize>(seed: u64, shape: [usize; D]) -> Tensor<D> {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    // The sum of four uniform draws: a bell, from -4 to 4.
+    let draw = || (0..4).map(|_| random.random_range(-1.0..1.0f32)).sum();
+    let values: Vec<f32> = std::iter::repeat_with(draw).take(shape.iter().product()).collect();
+    Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+}
+
+/// Output and input gradient under a fixed random weighting of the output.
+fn run<const D: usize>(x: &Tensor<D>, f: impl Fn(Tensor<D>) -> Tensor<D>) -> [Vec<f32>; 2] {
+    let x = x.clone().autodiff().require_grad();
+    let y = f(x.clone());
+    // Another seed than the inputs': a gradient along the input would all but cancel in a norm.
+    let weights = seeded(8, y.dims()).autodiff();
+    let mut grads = (y.clone() * weights).sum().backward();
+    let floats = |tensor: Tensor<D>| tensor.into_data().iter::<f32>().collect();
+    [floats(y.inner()), floats(x.grad_remove(&mut grads).unwrap())]
+}
+
+fn assert_equal<const D: usize>(
+    x: Tensor<D>,
+    ours: impl Fn(Tensor<D>) -> Tensor<D>,
+    burns: impl Fn(Tensor<D>) -> Tensor<D>,
+) {
+    for (found, expected) in run(&x, ours).iter().zip(run(&x, burns)) {
+        let deviation = deviation(found, &expected);
+        assert!(deviation < LIMIT, "deviates by {deviation:e}");
+    }
+}
+
+#[test]
+fn activations_equal_burns() {
+    for x in [random([3, 7, 5]), random([4, 64, 300]), random([2, 5, 9]).swap_dims(0, 2)] {
+        assert_equal(x.clone(), fused::silu, activation::silu);
+        assert_equal(x.clone(), fused::gelu, activation::gelu);
+        assert_equal(x, fused::quick_gelu, |x| activation::sigmoid(x.clone() * 1.702) * x);
+    }
+}
+
+#[test]
+fn geglu_equals_its_parts() {
+    for x in [random([2, 3, 10]), random([4, 64, 512])] {
+        let [batch, tokens, double] = x.dims();
+        let half = double / 2;
+        assert_equal(x, fused::geglu, |x| {
+            let value = x.clone().slice([0..batch, 0..tokens, 0..half]);
+            value * activation::gelu(x.slice([0..batch, 0..tokens, half..double]))
+        });
+    }
+}
+
+#[test]
+fn softmax_equals_burns() {
+    for x in [random([2, 3, 5, 77]), random([4, 2, 256, 256]), random([1, 1, 3, 1])] {
+        assert_equal(x, fused::softmax, |x| activation::softmax(x, 3));
+    }
+}
+
+#[test]
+fn softmax_gives_nothing_to_masked_scores() {
+    let device = Device::flex();
+    let x = Tensor::<2>::from_data([[1.0, f32::MIN, 2.0, f32::MIN]], &device);
+    let y: Vec<f32> = fused::softmax(x).into_data().iter::<f32>().collect();
+    assert!(y[1] < 1e-30 && y[3] < 1e-30);
+    assert!((y.iter().sum::<f32>() - 1.0).abs() < 1e-6);
+}
+
+#[test]
+fn layer_norm_equals_burns() {
+    let (weight, bias) = (random([96]), seeded(9, [96]));
+    assert_equal(
+        random([3, 200, 96]) + 5.0,
+        |x| fused::layer_norm(x, weight.clone(), bias.clone(), 1e-5),
+        |x| module::layer_norm(x, weight.clone(), Some(bias.clone()), 1e-5),
+    );
+}
+
+#[test]
+fn group_norm_equals_its_definition() {
+    let (weight, bias) = (random([12]), seeded(9, [12]));
+    for groups in [1, 3, 12] {
+        assert_equal(
+            random([2, 12, 40, 70]) + 3.0,
+            |x| fused::group_norm(x, weight.clone(), bias.clone(), groups, 1e-5),
+            |x| {
+                let rows = x.reshape([2, groups, 12 / groups * 2800]);
+                let centred = rows.clone() - rows.mean_dim(2);
+                let variance = centred.clone().square().mean_dim(2);
+                let normal = (centred / (variance + 1e-5).sqrt()).reshape([2, 12, 40, 70]);
+                normal * weight.clone().reshape([1, 12, 1, 1]) + bias.clone().reshape([1, 12, 1, 1])
+            },
+        );
+    }
+}

@@ -1,0 +1,106 @@
+use std::path::PathBuf;
+
+use crate::{
+    Event,
+    picture::{FilmStrip, Frame, LossCurve},
+};
+
+/// The course of a run, gathered from its events: what the report at its end is made of.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunRecord {
+    curve: LossCurve,
+    /// Preview files by step.
+    previews: Vec<(u64, Vec<PathBuf>)>,
+}
+
+impl RunRecord {
+    /// Takes note of an event.
+    pub fn note(&mut self, event: &Event<'_>) {
+        match *event {
+            Event::Stepped(report) => {
+                self.curve.points.push((report.step, report.loss));
+                self.curve.learning_rate.push((report.step, report.learning_rate));
+            }
+            Event::Measured { step, heldout_loss } => self.curve.heldout.push((step, heldout_loss)),
+            Event::Saved { step, path, .. } => {
+                let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                // The last file has the contents of the last numbered one: one mark is enough.
+                if self.curve.saved.last().is_none_or(|(last, _)| *last != step) {
+                    self.curve.saved.push((step, name));
+                }
+            }
+            Event::Sampled { step, image, .. } => match self.previews.last_mut() {
+                Some((last, images)) if *last == step => images.push(image.to_path_buf()),
+                _ => self.previews.push((step, vec![image.to_path_buf()])),
+            },
+            Event::Started { .. } | Event::Cached { .. } | Event::Finished(_) => {}
+        }
+    }
+
+    /// The loss over the steps.
+    pub fn curve(&self) -> &LossCurve {
+        &self.curve
+    }
+
+    /// Reads at most `most` of the previews back from their files, evenly spaced.
+    ///
+    /// # Errors
+    /// A preview that is not there any more.
+    pub fn film_strip(&self, most: usize) -> image::ImageResult<FilmStrip> {
+        let blank = |(step, _): &(u64, Vec<PathBuf>)| Frame { step: *step, pictures: Vec::new() };
+        let mut strip = FilmStrip { frames: self.previews.iter().map(blank).collect() }.thinned(most);
+        for frame in &mut strip.frames {
+            let images = self.previews.iter().filter(|(step, _)| *step == frame.step);
+            for image in images.flat_map(|(_, images)| images) {
+                frame.pictures.push(image::open(image)?.into_rgb8());
+            }
+        }
+        Ok(strip)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{path::Path, time::Duration};
+
+    use image::RgbImage;
+
+    use super::*;
+    use crate::StepReport;
+
+    #[test]
+    fn events_become_curve_and_strip() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut record = RunRecord::default();
+        record.note(&Event::Measured { step: 0, heldout_loss: 0.2 });
+        let report = StepReport {
+            step: 10,
+            steps: 20,
+            epoch: 1,
+            loss: 0.1,
+            smooth_loss: 0.12,
+            grad_norm: 1.0,
+            learning_rate: 1e-3,
+            steps_per_second: 2.0,
+            left: Duration::from_secs(5),
+        };
+        record.note(&Event::Stepped(&report));
+        for name in ["a-000001.safetensors", "a.safetensors"] {
+            record.note(&Event::Saved { step: 20, epoch: 1, path: Path::new(name) });
+        }
+        for step in [10, 20] {
+            for prompt in 0..2 {
+                let image = folder.path().join(format!("{step}-{prompt}.png"));
+                RgbImage::new(4, 4).save(&image).expect("a picture");
+                record.note(&Event::Sampled { step, prompt, image: &image });
+            }
+        }
+        assert_eq!(record.curve().points, [(10, 0.1)]);
+        assert_eq!(record.curve().heldout, [(0, 0.2)]);
+        assert_eq!(record.curve().saved, [(20, "a-000001".to_owned())]);
+        let strip = record.film_strip(9).expect("read");
+        let frames: Vec<_> = strip.frames.iter().map(|frame| (frame.step, frame.pictures.len())).collect();
+        assert_eq!(frames, [(10, 2), (20, 2)]);
+        assert_eq!(record.film_strip(1).expect("read").frames.len(), 1);
+    }
+}

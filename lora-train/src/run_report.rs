@@ -1,0 +1,233 @@
+//! What is left to look at when a run is over: `report.json`, `loss.png`, `grid.png` and `index.html`.
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use lora_core::atomic_file::{WriteError, write_atomically};
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::{
+    Outcome, RunRecord,
+    config::TrainConfig,
+    picture::{
+        CurveError, Grid, PageError, PngError, Report,
+        png, report_page,
+    },
+};
+
+/// Steps whose previews stand on the page; of more, so many evenly spaced ones.
+const FRAMES: usize = 12;
+
+/// A finished run and what there is to show of it.
+#[derive(Clone, Copy, Debug)]
+pub struct RunReport<'a> {
+    /// What was asked for.
+    pub config: &'a TrainConfig,
+    /// What came out.
+    pub outcome: &'a Outcome,
+    /// What happened between.
+    pub record: &'a RunRecord,
+    /// The comparison of the saved files, where one was drawn.
+    pub grid: Option<&'a Grid>,
+}
+
+/// The numbers of a run, as `report.json` holds them. File names are relative to the run folder.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct RunSummary {
+    /// The run's name.
+    pub name: String,
+    /// Steps done.
+    pub steps: u64,
+    /// Whether it was stopped before its end.
+    pub stopped: bool,
+    /// Seconds from the first step to the last file, previews and saving included.
+    pub seconds: f64,
+    /// Steps over the seconds spent in training steps alone.
+    pub steps_per_second: f64,
+    /// Smoothed training loss at the end.
+    pub loss: f64,
+    /// Held-out loss of the base model.
+    pub heldout_loss_before: Option<f64>,
+    /// Held-out loss at the end.
+    pub heldout_loss_after: Option<f64>,
+    /// Held-out loss by step.
+    pub heldout_losses: Vec<(u64, f64)>,
+    /// Files of finished epochs, in order.
+    pub files: Vec<PathBuf>,
+    /// The file with the lowest held-out loss.
+    pub best_file: Option<PathBuf>,
+    /// The last file.
+    pub last_file: Option<PathBuf>,
+}
+
+/// Why a report cannot be written. What training saved is there all the same.
+#[derive(Debug, Error)]
+pub enum ReportError {
+    /// A preview cannot be read back.
+    #[error("a preview cannot be read back")]
+    Preview(#[from] image::ImageError),
+    /// The loss curve cannot be drawn.
+    #[error(transparent)]
+    Curve(#[from] CurveError),
+    /// A picture cannot be encoded.
+    #[error(transparent)]
+    Png(#[from] PngError),
+    /// The page cannot be put together.
+    #[error(transparent)]
+    Page(#[from] PageError),
+    /// A file cannot be written.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+impl RunReport<'_> {
+    /// The numbers.
+    pub fn summary(&self) -> RunSummary {
+        let Outcome { heldout, files, best, last, .. } = self.outcome;
+        let measured = |point: Option<&(u64, f64)>| point.map(|(_, loss)| *loss);
+        RunSummary {
+            name: self.config.output.name.clone(),
+            steps: self.outcome.steps,
+            stopped: self.outcome.stopped,
+            seconds: self.outcome.seconds,
+            steps_per_second: rate(self.outcome),
+            loss: self.outcome.loss,
+            heldout_loss_before: measured(heldout.first()),
+            heldout_loss_after: measured(heldout.last()),
+            heldout_losses: heldout.clone(),
+            files: files.iter().map(|path| file_name(path)).collect(),
+            best_file: best.as_deref().map(file_name),
+            last_file: last.as_deref().map(file_name),
+        }
+    }
+
+    /// Writes everything into the run folder; gives the numbers.
+    ///
+    /// # Errors
+    /// [`ReportError`].
+    pub fn write(&self) -> Result<RunSummary, ReportError> {
+        let summary = self.summary();
+        let json = serde_json::to_string_pretty(&summary).unwrap_or_default() + "\n";
+        self.put("report.json", json.as_bytes())?;
+        let loss = self.record.curve().render()?;
+        self.put("loss.png", &png::encode(&loss, None)?)?;
+        if let Some(grid) = self.grid {
+            self.put("grid.png", &png::encode(&grid.render(), None)?)?;
+        }
+        self.put("index.html", report_page(&self.page(&summary)?)?.as_bytes())?;
+        Ok(summary)
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<(), WriteError> {
+        write_atomically(&self.config.output.folder.join(name), |file| file.write_all(bytes))
+    }
+
+    fn page(&self, summary: &RunSummary) -> Result<Report, ReportError> {
+        Ok(Report {
+            title: summary.name.clone(),
+            lead: lead(summary),
+            numbers: numbers(self.config, summary),
+            curve: Some(self.record.curve().clone()),
+            previews: self.record.film_strip(FRAMES)?,
+            grid: self.grid.cloned(),
+            settings: self.config.to_toml(),
+        })
+    }
+}
+
+fn rate(outcome: &Outcome) -> f64 {
+    if outcome.training_seconds > 0.0 { outcome.steps as f64 / outcome.training_seconds } else { 0.0 }
+}
+
+fn file_name(path: &Path) -> PathBuf {
+    path.file_name().unwrap_or(path.as_os_str()).into()
+}
+
+fn lead(summary: &RunSummary) -> String {
+    let mut sentences = Vec::new();
+    if summary.stopped {
+        sentences.push(format!("Stopped after {} steps.", summary.steps));
+    }
+    if let (Some(before), Some(after)) = (summary.heldout_loss_before, summary.heldout_loss_after) {
+        sentences.push(format!(
+            "The loss on pictures that were kept out of training went from {before:.4} to {after:.4}."
+        ));
+    }
+    if let Some(best) = &summary.best_file {
+        sentences.push(format!(
+            "It is lowest with {}; look at the pictures before you believe it.",
+            best.display()
+        ));
+    }
+    sentences.join(" ")
+}
+
+fn numbers(config: &TrainConfig, summary: &RunSummary) -> Vec<(String, String)> {
+    let mut numbers = vec![
+        ("steps", summary.steps.to_string()),
+        ("time", duration(summary.seconds)),
+        ("steps a second", format!("{:.2}", summary.steps_per_second)),
+        ("training loss", format!("{:.4}", summary.loss)),
+    ];
+    let heldout = [
+        ("held-out loss before", summary.heldout_loss_before),
+        ("held-out loss after", summary.heldout_loss_after),
+    ];
+    numbers.extend(heldout.into_iter().filter_map(|(name, loss)| Some((name, format!("{:.4}", loss?)))));
+    numbers.push(("rank", config.lora.rank.to_string()));
+    numbers.push(("device", config.train.device.to_string()));
+    numbers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Seconds as a person says them: `48 s`, `1:48 min`, `2:01 h`.
+fn duration(seconds: f64) -> String {
+    match seconds.round() as u64 {
+        seconds @ 0..100 => format!("{seconds} s"),
+        seconds @ 100..6000 => format!("{}:{:02} min", seconds / 60, seconds % 60),
+        seconds => format!("{}:{:02} h", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_files_land_in_the_folder() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut config = TrainConfig::default();
+        config.output.folder = folder.path().to_path_buf();
+        let outcome = Outcome {
+            steps: 300,
+            seconds: 61.0,
+            training_seconds: 50.0,
+            heldout: vec![(0, 0.2175), (162, 0.0890), (300, 0.0877)],
+            files: vec![folder.path().join("a-000001.safetensors")],
+            best: Some(folder.path().join("a-000001.safetensors")),
+            ..Outcome::default()
+        };
+        let record = RunRecord::default();
+        let grid = Grid::default();
+        let report = RunReport { config: &config, outcome: &outcome, record: &record, grid: Some(&grid) };
+        let summary = report.write().expect("written");
+        assert_eq!(summary.heldout_loss_before, Some(0.2175));
+        assert_eq!(summary.heldout_loss_after, Some(0.0877));
+        assert!((summary.steps_per_second - 6.0).abs() < 1e-12);
+        assert_eq!(summary.best_file, Some("a-000001.safetensors".into()));
+        for name in ["report.json", "loss.png", "grid.png", "index.html"] {
+            assert!(folder.path().join(name).is_file(), "no {name}");
+        }
+        let page = std::fs::read_to_string(folder.path().join("index.html")).expect("a page");
+        assert!(page.contains("went from 0.2175 to 0.0877"), "{}", &page[..200]);
+    }
+
+    #[test]
+    fn durations_are_said_in_the_unit_that_fits() {
+        assert_eq!(duration(48.4), "48 s");
+        assert_eq!(duration(108.0), "1:48 min");
+        assert_eq!(duration(7265.0), "2:01 h");
+    }
+}
