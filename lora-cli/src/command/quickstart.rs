@@ -98,7 +98,7 @@ impl Quickstart {
     }
 }
 
-/// Fits epochs, previews and measures to another number of steps, so that there are about six of each.
+/// Fits epochs and previews to another number of steps, so that there are about six of each.
 fn rescale(config: &mut TrainConfig, steps: u64) {
     const FILES: u64 = 6;
     // 24 pictures in batches of 4: so many steps for each repeat.
@@ -110,7 +110,6 @@ fn rescale(config: &mut TrainConfig, steps: u64) {
     config.train.max_steps = Some(steps);
     config.train.epochs = steps.div_ceil(repeats * STEPS_PER_REPEAT);
     config.preview.every = steps.div_ceil(FILES);
-    config.heldout.every = steps.div_ceil(FILES);
     if let Warmup::Steps(warmup) = &mut config.schedule.warmup {
         *warmup = (*warmup).min(steps / 5);
     }

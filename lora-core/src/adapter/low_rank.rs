@@ -29,10 +29,23 @@ impl LowRank {
         let [rank, _] = self.down.dims();
         let [outputs, _] = self.up.dims();
         let [inputs, height, width] = receptive;
+        if (height, width) == (1, 1) && options.stride == [1, 1] {
+            return self.pointwise(x);
+        }
         let down = self.down.clone().cast(dtype).reshape([rank, inputs, height, width]);
         let up = self.scaled_up().cast(dtype).reshape([outputs, rank, 1, 1]);
         let pointwise = ConvOptions::new([1, 1], [0, 0], [1, 1], 1);
         module::conv2d(module::conv2d(x, down, None, options), up, None, pointwise)
+    }
+
+    /// The correction of a 1×1 convolution: two matrix products over the pixels.
+    fn pointwise(&self, x: Tensor<4>) -> Tensor<4> {
+        let dtype = x.dtype();
+        let [batch, inputs, height, width] = x.dims();
+        let [outputs, _] = self.up.dims();
+        let hidden = self.down.clone().cast(dtype).unsqueeze().matmul(x.reshape([batch, inputs, height * width]));
+        let out: Tensor<3> = self.scaled_up().cast(dtype).unsqueeze().matmul(hidden);
+        out.reshape([batch, outputs, height, width])
     }
 
     /// `scale · up·down`, `[out, in · kernel_height · kernel_width]`: what merging adds to the frozen weight.

@@ -10,7 +10,7 @@ use burn::backend::{
     tensor::FloatTensor,
 };
 
-use super::backend::{CpuOps, Pointwise, Rows};
+use super::backend::{CpuOps, Pointwise, Rows, Window};
 
 #[derive(Debug)]
 struct PointwiseBackward;
@@ -20,6 +20,8 @@ struct GegluBackward;
 struct SoftmaxBackward;
 #[derive(Debug)]
 struct NormaliseBackward;
+#[derive(Debug)]
+struct UnfoldBackward;
 
 /// Sends the gradient of an operation's output on to its one differentiable input.
 macro_rules! backward_of_one_input {
@@ -51,6 +53,7 @@ backward_of_one_input!(GegluBackward, FloatTensor<B>, |x, grad| B::geglu_backwar
 backward_of_one_input!(SoftmaxBackward, FloatTensor<B>, |output, grad| {
     B::softmax_last_backward(output, grad)
 });
+backward_of_one_input!(UnfoldBackward, Window, |window, grad| B::fold(grad, window));
 backward_of_one_input!(
     NormaliseBackward,
     (FloatTensor<B>, FloatTensor<B>, Rows, f64),
@@ -101,6 +104,19 @@ impl<B: CpuOps, C: CheckpointStrategy> CpuOps for Autodiff<B, C> {
             OpsKind::Tracked(prep) => prep.finish((x.primitive().clone(), weight, rows, epsilon), output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
+    }
+
+    fn unfold(x: FloatTensor<Self>, window: Window) -> FloatTensor<Self> {
+        let node = x.node();
+        let output = B::unfold(x.into_primitive(), window);
+        match UnfoldBackward.prepare::<C>([node]).compute_bound().stateful() {
+            OpsKind::Tracked(prep) => prep.finish(window, output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        }
+    }
+
+    fn fold(_: FloatTensor<Self>, _: Window) -> FloatTensor<Self> {
+        first_order_only()
     }
 
     fn pointwise_backward(_: FloatTensor<Self>, _: FloatTensor<Self>, _: Pointwise) -> FloatTensor<Self> {

@@ -32,6 +32,26 @@ pub enum Rows {
     },
 }
 
+/// A convolution's window over a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// `[height, width]` of the picture.
+    pub picture: [usize; 2],
+    /// Side of the window.
+    pub size: usize,
+    /// Pixels between two placements.
+    pub stride: usize,
+    /// Zeros around the picture.
+    pub padding: usize,
+}
+
+impl Window {
+    /// `[height, width]` of the convolution's result.
+    pub fn output(self) -> [usize; 2] {
+        self.picture.map(|extent| (extent + 2 * self.padding - self.size) / self.stride + 1)
+    }
+}
+
 /// Operations with hand-written CPU kernels; all tensors are f32.
 #[backend_extension(Flex, Autodiff)]
 pub trait CpuOps: Backend {
@@ -67,4 +87,9 @@ pub trait CpuOps: Backend {
         rows: Rows,
         epsilon: f64,
     ) -> FloatTensor<Self>;
+    /// The columns of a convolution: `[batch, channels, height, width]` to
+    /// `[batch, channels · size², out_height · out_width]`.
+    fn unfold(x: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
+    /// The transpose of [`Self::unfold`].
+    fn fold(columns: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
 }

@@ -6,8 +6,8 @@ use burn::{
 };
 
 use super::{
-    backend::{CpuOps, Pointwise, Rows},
-    kernel::{activation, norm, softmax},
+    backend::{CpuOps, Pointwise, Rows, Window},
+    kernel::{activation, norm, softmax, unfold},
     shape::halved_last,
 };
 
@@ -88,5 +88,19 @@ impl CpuOps for Flex {
             })
         });
         tensor(gradient, shape(&x))
+    }
+
+    fn unfold(x: Floats, window: Window) -> Floats {
+        let [batch, channels] = [0, 1].map(|axis| shape(&x)[axis]);
+        let [height, width] = window.output();
+        let out = vec![batch, channels * window.size * window.size, height * width];
+        tensor(with_slice(&x, |x| unfold::forward(x, window)), out)
+    }
+
+    fn fold(columns: Floats, window: Window) -> Floats {
+        let [batch, rows] = [0, 1].map(|axis| shape(&columns)[axis]);
+        let [height, width] = window.picture;
+        let out = vec![batch, rows / (window.size * window.size), height, width];
+        tensor(with_slice(&columns, |columns| unfold::backward(columns, window)), out)
     }
 }

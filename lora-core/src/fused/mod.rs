@@ -11,10 +11,10 @@ mod shape;
 
 use burn::{
     backend::{Dispatch, DispatchDevice},
-    tensor::{DType, Tensor, activation, module},
+    tensor::{DType, Tensor, activation, module, ops::ConvOptions},
 };
 
-pub use backend::{Pointwise, Rows};
+pub use backend::{Pointwise, Rows, Window};
 use backend::CpuOps;
 
 /// Whether `x` is one of flex's f32 tensors.
@@ -63,6 +63,32 @@ pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
         return Tensor::from_dispatch(<Dispatch as CpuOps>::softmax_last(x.into_dispatch()));
     }
     activation::softmax(x, D - 1)
+}
+
+/// Bytes of columns above which a convolution is left to burn, which makes them piece by piece.
+const MOST_COLUMNS: usize = 256 << 20;
+
+/// The convolution of `x [batch, in, height, width]` with a frozen `weight [out, in, size, size]`.
+///
+/// On the CPU it is one matrix product with the unfolded picture, which keeps nothing for the backward pass; burn's own
+/// keeps its input, and turns layouts around on the way in and out.
+pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, stride: usize, padding: usize) -> Tensor<4> {
+    let [batch, inputs, height, width] = x.dims();
+    let [outputs, _, size, _] = weight.dims();
+    let window = Window { picture: [height, width], size, stride, padding };
+    let [out_height, out_width] = window.output();
+    let columns = batch * inputs * size * size * out_height * out_width;
+    if !is_fast(&x) || columns * size_of::<f32>() > MOST_COLUMNS {
+        let options = ConvOptions::new([stride; 2], [padding; 2], [1, 1], 1);
+        return module::conv2d(x, weight, Some(bias), options);
+    }
+    let columns: Tensor<3> = if size == 1 && stride == 1 && padding == 0 {
+        x.reshape([batch, inputs, height * width])
+    } else {
+        Tensor::from_dispatch(<Dispatch as CpuOps>::unfold(x.into_dispatch(), window))
+    };
+    let out = weight.reshape([1, outputs, inputs * size * size]).matmul(columns);
+    (out + bias.reshape([1, outputs, 1])).reshape([batch, outputs, out_height, out_width])
 }
 
 /// Normalises every group of channels of `x [batch, channels, height, width]`, f32, then scales and shifts each channel.

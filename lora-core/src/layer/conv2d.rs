@@ -1,7 +1,8 @@
-use burn::tensor::{Tensor, module, ops::ConvOptions};
+use burn::tensor::{Tensor, ops::ConvOptions};
 
 use crate::{
     adapter::{LowRank, Site, SiteWeight},
+    fused,
     weights::Weights,
 };
 
@@ -41,16 +42,12 @@ impl Conv2d {
 
     /// `[batch, in, height, width]` to `[batch, out, height', width']`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], 1);
-        let base = module::conv2d(
-            x.clone(),
-            self.weight.clone(),
-            Some(self.bias.clone()),
-            options.clone(),
-        );
+        let (weight, bias) = (self.weight.clone(), self.bias.clone());
+        let base = fused::conv2d(x.clone(), weight, bias, self.stride, self.padding);
         match &self.adapter {
             Some(adapter) => {
                 let [_, inputs, height, width] = self.weight.dims();
+                let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], 1);
                 base + adapter.conv2d(x, [inputs, height, width], options)
             }
             None => base,

@@ -1,6 +1,6 @@
 //! The fused operations against burn's own, forward and backward.
 
-use burn::tensor::{Device, Tensor, TensorData, activation, module};
+use burn::tensor::{Device, Tensor, TensorData, activation, module, ops::ConvOptions};
 use lora_core::fused;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -107,4 +107,29 @@ fn group_norm_equals_its_definition() {
             },
         );
     }
+}
+
+#[test]
+fn convolution_equals_burns() {
+    for (size, stride, padding) in [(3, 1, 1), (3, 2, 1), (3, 2, 0), (1, 1, 0), (5, 3, 2)] {
+        for picture in [[9, 11], [32, 40], [5, 5]] {
+            let (weight, bias) = (random([7, 6, size, size]), seeded(9, [7]));
+            let options = ConvOptions::new([stride; 2], [padding; 2], [1, 1], 1);
+            let [height, width] = picture;
+            let x = random([3, 6, height, width]).autodiff().require_grad();
+            let ours = fused::conv2d(x.clone(), weight.clone(), bias.clone(), stride, padding);
+            let theirs = module::conv2d(x.clone(), weight, Some(bias), options);
+            for (found, expected) in gradients(&x, ours).iter().zip(gradients(&x, theirs)) {
+                let deviation = deviation(found, &expected);
+                assert!(deviation < LIMIT, "size {size}, stride {stride}: deviates by {deviation:e}");
+            }
+        }
+    }
+}
+
+/// The output, and its gradient in `x` under a fixed random weighting.
+fn gradients(x: &Tensor<4>, y: Tensor<4>) -> [Vec<f32>; 2] {
+    let mut grads = (y.clone() * seeded(8, y.dims()).autodiff()).sum().backward();
+    let floats = |tensor: Tensor<4>| tensor.into_data().iter::<f32>().collect();
+    [floats(y.inner()), floats(x.grad_remove(&mut grads).unwrap())]
 }

@@ -6,3 +6,4 @@ mod exp;
 pub(super) mod norm;
 mod parallel;
 pub(super) mod softmax;
+pub(super) mod unfold;

@@ -1,0 +1,11 @@
+//! The program as a user meets it: what it prints, which files it leaves and how it ends.
+
+mod devices;
+mod errors;
+mod help;
+mod inspect;
+mod interrupt;
+mod plan;
+mod program;
+mod quickstart;
+mod sample;

@@ -1,0 +1,25 @@
+use crate::program::{run, training_folder, transcript, with_filters};
+
+#[test]
+fn a_plan_shows_how_the_steps_come_about() {
+    let (folder, path) = training_folder();
+    let run = path.display().to_string();
+    with_filters(|| {
+        let told = transcript(folder.path(), &["plan", &run, "--device", "cpu"]);
+        insta::assert_snapshot!("plan", told);
+        let shorter = ["plan", &run, "--device", "cpu", "--set", "train.epochs=2", "--set", "train.accumulation=2"];
+        insta::assert_snapshot!("plan_accumulated", transcript(folder.path(), &shorter));
+    });
+}
+
+#[test]
+fn a_program_can_read_it() {
+    let (folder, path) = training_folder();
+    let output = run(folder.path(), &["plan", &path.display().to_string(), "--json"]);
+    let plan: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(plan["images"], 24);
+    assert_eq!(plan["steps_per_epoch"], 54);
+    assert_eq!(plan["steps"], 300);
+    assert_eq!(plan["saved_epochs"], serde_json::json!([1, 2, 3, 4, 5, 6]));
+    assert_eq!(plan["pictures"].as_array().map(Vec::len), Some(24));
+}
