@@ -1,7 +1,10 @@
 //! UNet forward, a training step, the VAE and tokenization, on the models that the project carries.
 //!
 //! `cargo bench -p lora-bench -- training_step/mini` runs one of them.
-#![allow(missing_docs, reason = "criterion's macros make undocumented functions")]
+#![allow(
+    missing_docs,
+    reason = "criterion's macros make undocumented functions"
+)]
 
 use std::hint::black_box;
 
@@ -21,21 +24,31 @@ fn wait<const D: usize>(tensor: Tensor<D>) {
 
 fn unet_forward(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("unet_forward");
-    group.sample_size(20).throughput(Throughput::Elements(BATCH as u64));
+    group
+        .sample_size(20)
+        .throughput(Throughput::Elements(BATCH as u64));
     let device = device();
     for subject in SUBJECTS {
         let model = subject.model(&device);
         let batch = subject.batch(BATCH, &device);
         let text = model.text_encoder.forward_chunks(batch.ids.clone(), 1);
         group.bench_function(BenchmarkId::from_parameter(subject.name), |bencher| {
-            bencher.iter(|| wait(model.unet.forward(batch.latents.clone(), &[500.0; BATCH], text.clone())));
+            bencher.iter(|| {
+                wait(
+                    model
+                        .unet
+                        .forward(batch.latents.clone(), &[500.0; BATCH], text.clone()),
+                )
+            });
         });
     }
 }
 
 fn training_step(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("training_step");
-    group.sample_size(20).throughput(Throughput::Elements(BATCH as u64));
+    group
+        .sample_size(20)
+        .throughput(Throughput::Elements(BATCH as u64));
     let device = device();
     for subject in SUBJECTS {
         let mut learner = subject.learner(&device);
@@ -45,7 +58,9 @@ fn training_step(criterion: &mut Criterion) {
         group.bench_function(BenchmarkId::from_parameter(subject.name), |bencher| {
             bencher.iter(|| {
                 let loss = learner.accumulate(&objective, &batch, 1.0);
-                let norm = learner.step(&rates).unwrap_or_else(|error| panic!("{error}"));
+                let norm = learner
+                    .step(&rates)
+                    .unwrap_or_else(|error| panic!("{error}"));
                 wait(loss);
                 norm.map(wait)
             });
@@ -75,7 +90,9 @@ fn tokenization(criterion: &mut Criterion) {
     let caption = "1girl, solo, long hair, looking at viewer, smile, blue eyes, school uniform, outdoors, cherry blossoms";
     let mut group = criterion.benchmark_group("tokenization");
     group.throughput(Throughput::Bytes(caption.len() as u64));
-    group.bench_function("caption", |bencher| bencher.iter(|| tokenizer.row(black_box(caption))));
+    group.bench_function("caption", |bencher| {
+        bencher.iter(|| tokenizer.row(black_box(caption)))
+    });
 }
 
 criterion_group!(benches, unet_forward, training_step, vae, tokenization);

@@ -22,8 +22,16 @@ pub struct Subject {
 
 /// The golden tests' tiny SD1.5 and the quick start's small one.
 pub const SUBJECTS: [Subject; 2] = [
-    Subject { name: "tiny-sd15", folder: "testdata/golden/tiny-sd15", latents: 16 },
-    Subject { name: "mini", folder: "assets/mini/base", latents: 16 },
+    Subject {
+        name: "tiny-sd15",
+        folder: "testdata/golden/tiny-sd15",
+        latents: 16,
+    },
+    Subject {
+        name: "mini",
+        folder: "assets/mini/base",
+        latents: 16,
+    },
 ];
 
 /// The device that the environment names.
@@ -33,7 +41,9 @@ pub const SUBJECTS: [Subject; 2] = [
 pub fn device() -> Device {
     let name = env::var("LORA_BENCH_DEVICE").unwrap_or_else(|_| "cpu".to_owned());
     let choice: Result<DeviceChoice, _> = name.parse();
-    choice.and_then(DeviceChoice::resolve).unwrap_or_else(|error| panic!("{error}"))
+    choice
+        .and_then(DeviceChoice::resolve)
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 impl Subject {
@@ -42,8 +52,11 @@ impl Subject {
     /// # Panics
     /// When the project's own files are not there.
     pub fn model(self, device: &Device) -> BaseModel {
-        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(self.folder);
-        BaseModel::load(folder, None, Precision::F32, device).unwrap_or_else(|error| panic!("{error}"))
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("..")
+            .join(self.folder);
+        BaseModel::load(folder, None, Precision::F32, device)
+            .unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// The model in training: rank 16 on attention and text encoder, AdamW, clipping.
@@ -55,7 +68,11 @@ impl Subject {
         let injected = model.inject(&LoraSpec::default(), 1, device);
         injected.unwrap_or_else(|error| panic!("{error}"));
         let optimizer = OptimizerConfig::default().build();
-        Learner::new(model, optimizer.unwrap_or_else(|errors| panic!("{errors:?}")), 1.0)
+        Learner::new(
+            model,
+            optimizer.unwrap_or_else(|errors| panic!("{errors:?}")),
+            1.0,
+        )
     }
 
     /// A random batch.

@@ -33,7 +33,7 @@ const STYLES: Styles = Styles::styled()
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Tell more, twice for still more; LORA_LOG takes filters such as lora_train=debug
+    /// Tell more, twice for still more; LORA_LOG takes finer filters
     #[arg(short, long, global = true, action = ArgAction::Count)]
     verbose: u8,
     /// Tell results and errors only
@@ -96,7 +96,11 @@ impl Cli {
             _ => "trace",
         };
         let filter = EnvFilter::try_from_env("LORA_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).without_time().init();
+        tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(io::stderr)
+            .without_time()
+            .init();
     }
 }
 

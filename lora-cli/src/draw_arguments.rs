@@ -21,7 +21,13 @@ pub(crate) struct DrawArguments {
     #[arg(long, value_name = "FILE")]
     prompts: Option<PathBuf>,
     /// What the pictures are guided away from
-    #[arg(short, long, value_name = "PROMPT", default_value = "", hide_default_value = true)]
+    #[arg(
+        short,
+        long,
+        value_name = "PROMPT",
+        default_value = "",
+        hide_default_value = true
+    )]
     negative: String,
     /// Steps of the sampler
     #[arg(short, long, value_name = "N", default_value_t = PreviewConfig::default().steps, value_parser = at_least_one)]
@@ -63,16 +69,29 @@ impl DrawArguments {
         if prompts.is_empty() {
             bail!("there is no prompt; give one, or a file of them with --prompts");
         }
-        for prompt in prompts.iter_mut().filter(|prompt| prompt.negative.is_empty()) {
+        for prompt in prompts
+            .iter_mut()
+            .filter(|prompt| prompt.negative.is_empty())
+        {
             prompt.negative.clone_from(&self.negative);
         }
         Ok(prompts)
     }
 
     /// Settings for these prompts: as many rows of tokens as the longest needs, the model's own size where none is given.
-    pub(crate) fn settings(&self, model: &BaseModel, prompts: &[Prompt], clip_skip: usize) -> DrawSettings {
-        let texts = prompts.iter().flat_map(|prompt| [&prompt.text, &prompt.negative]);
-        let longest = texts.map(|text| model.tokenizer.count(text)).max().unwrap_or(0);
+    pub(crate) fn settings(
+        &self,
+        model: &BaseModel,
+        prompts: &[Prompt],
+        clip_skip: usize,
+    ) -> DrawSettings {
+        let texts = prompts
+            .iter()
+            .flat_map(|prompt| [&prompt.text, &prompt.negative]);
+        let longest = texts
+            .map(|text| model.tokenizer.count(text))
+            .max()
+            .unwrap_or(0);
         DrawSettings {
             sampler: self.sampler,
             clip_skip,

@@ -22,9 +22,15 @@ impl FromStr for LoraArgument {
     fn from_str(text: &str) -> Result<Self, Infallible> {
         let split = text.rsplit_once(':').and_then(|(path, strength)| {
             let strength: f32 = strength.parse().ok()?;
-            (strength.is_finite() && !path.is_empty()).then(|| Self { path: path.into(), strength })
+            (strength.is_finite() && !path.is_empty()).then(|| Self {
+                path: path.into(),
+                strength,
+            })
         });
-        Ok(split.unwrap_or_else(|| Self { path: text.into(), strength: 1.0 }))
+        Ok(split.unwrap_or_else(|| Self {
+            path: text.into(),
+            strength: 1.0,
+        }))
     }
 }
 
@@ -39,9 +45,21 @@ mod tests {
             (argument.path.display().to_string(), argument.strength)
         };
         assert_eq!(parsed("a.safetensors"), ("a.safetensors".to_owned(), 1.0));
-        assert_eq!(parsed("a.safetensors:0.8"), ("a.safetensors".to_owned(), 0.8));
-        assert_eq!(parsed("a.safetensors:-1"), ("a.safetensors".to_owned(), -1.0));
-        assert_eq!(parsed(r"C:\a.safetensors"), (r"C:\a.safetensors".to_owned(), 1.0));
-        assert_eq!(parsed(r"C:\a.safetensors:0.5"), (r"C:\a.safetensors".to_owned(), 0.5));
+        assert_eq!(
+            parsed("a.safetensors:0.8"),
+            ("a.safetensors".to_owned(), 0.8)
+        );
+        assert_eq!(
+            parsed("a.safetensors:-1"),
+            ("a.safetensors".to_owned(), -1.0)
+        );
+        assert_eq!(
+            parsed(r"C:\a.safetensors"),
+            (r"C:\a.safetensors".to_owned(), 1.0)
+        );
+        assert_eq!(
+            parsed(r"C:\a.safetensors:0.5"),
+            (r"C:\a.safetensors".to_owned(), 0.5)
+        );
     }
 }

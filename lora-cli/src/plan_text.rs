@@ -2,23 +2,34 @@
 
 use lora_train::{Plan, config::TrainConfig};
 
-/// How the number of steps comes about, in two or three lines.
+/// How the number of steps comes about, in two lines.
 pub(crate) fn steps(config: &TrainConfig, plan: &Plan) -> String {
     let train = &config.train;
-    let mut text = format!("{} pictures, {} with repeats", plan.images, plan.exposures_per_epoch);
-    text += &format!(" / batch {} = {} batches", train.batch_size, plan.batches_per_epoch);
-    if train.accumulation.get() > 1 {
-        text += &format!(" / {} accumulated = {} steps", train.accumulation, plan.steps_per_epoch);
-    }
-    text += &format!(" an epoch\n{} epochs", train.epochs);
-    let whole = plan.steps_per_epoch * train.epochs;
-    text += &match train.max_steps {
-        Some(most) if most < whole => {
-            format!(" = {whole} steps, of which train.max_steps takes the first {}", plan.steps)
-        }
-        _ => format!(" = {} steps", plan.steps),
+    let accumulated = match train.accumulation.get() {
+        1 => String::new(),
+        _ => format!(
+            " / {} accumulated = {} steps",
+            train.accumulation, plan.steps_per_epoch
+        ),
     };
-    text
+    let whole = plan.steps_per_epoch * train.epochs;
+    let taken = match train.max_steps {
+        Some(most) if most < whole => {
+            format!(
+                "{whole} steps, of which train.max_steps takes the first {}",
+                plan.steps
+            )
+        }
+        _ => format!("{} steps", plan.steps),
+    };
+    format!(
+        "{} pictures, {} with repeats / batch {} = {} batches{accumulated} an epoch\n{} epochs = {taken}",
+        plan.images,
+        plan.exposures_per_epoch,
+        train.batch_size,
+        plan.batches_per_epoch,
+        train.epochs
+    )
 }
 
 /// The files that will be saved.
@@ -30,5 +41,9 @@ pub(crate) fn files(config: &TrainConfig, plan: &Plan) -> String {
         [first, last] => format!("{}, {}", name(first), name(last)),
         [first, .., last] => format!("{} … {}", name(first), name(last)),
     };
-    format!("{} files: {list}, in {}", plan.saved_epochs.len(), config.output.folder.display())
+    format!(
+        "{} files: {list}, in {}",
+        plan.saved_epochs.len(),
+        config.output.folder.display()
+    )
 }

@@ -15,8 +15,15 @@ pub(crate) struct Printer {
 
 impl Printer {
     pub(crate) fn new(quiet: bool) -> Self {
-        let target = if quiet { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr_with_hz(10) };
-        Self { bars: MultiProgress::with_draw_target(target), quiet }
+        let target = if quiet {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr_with_hz(10)
+        };
+        Self {
+            bars: MultiProgress::with_draw_target(target),
+            quiet,
+        }
     }
 
     /// A result, for a person.
@@ -44,14 +51,15 @@ impl Printer {
     /// An error with its causes, except those that the line before already tells.
     pub(crate) fn error(&self, error: &Error) {
         let mut told = error.to_string();
-        let mut text = format!("error: {told}");
+        let mut lines = vec![format!("error: {told}")];
         for cause in error.chain().skip(1).map(ToString::to_string) {
             if !told.contains(&cause) {
-                text += &format!("\n  caused by: {cause}");
+                lines.push(format!("  caused by: {cause}"));
                 told = cause;
             }
         }
-        self.bars.suspend(|| put(&mut io::stderr(), &text));
+        self.bars
+            .suspend(|| put(&mut io::stderr(), &lines.join("\n")));
     }
 
     /// Whether somebody watches.

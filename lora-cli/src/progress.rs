@@ -22,7 +22,13 @@ pub(crate) struct Progress<'a> {
 
 impl<'a> Progress<'a> {
     pub(crate) fn new(printer: &'a Printer, events: bool) -> Self {
-        Self { printer, events, record: RunRecord::default(), bar: None, told: 0 }
+        Self {
+            printer,
+            events,
+            record: RunRecord::default(),
+            bar: None,
+            told: 0,
+        }
     }
 
     /// The notes.
@@ -32,7 +38,9 @@ impl<'a> Progress<'a> {
 
     fn cached(&mut self, done: usize, total: usize) {
         let printer = self.printer;
-        let bar = self.bar.get_or_insert_with(|| printer.bar(total as u64, "pictures encoded"));
+        let bar = self
+            .bar
+            .get_or_insert_with(|| printer.bar(total as u64, "pictures encoded"));
         bar.set_position(done as u64);
         if done == total {
             self.clear_bar();
@@ -41,14 +49,21 @@ impl<'a> Progress<'a> {
 
     fn started(&mut self, steps: u64, modules: usize, parameters: usize) {
         let millions = parameters as f64 / 1e6;
-        self.printer.note(&format!("training {millions:.2} million numbers in {modules} layers"));
+        self.printer.note(&format!(
+            "training {millions:.2} million numbers in {modules} layers"
+        ));
         let bar = self.printer.bar(steps, "steps");
         bar.enable_steady_tick(Duration::from_millis(500));
         self.bar = Some(bar);
     }
 
     fn stepped(&mut self, report: &StepReport) {
-        let StepReport { step, steps, smooth_loss, .. } = *report;
+        let StepReport {
+            step,
+            steps,
+            smooth_loss,
+            ..
+        } = *report;
         let state = format!(
             "loss {smooth_loss:.4}, {}, {} left",
             speed(report.steps_per_second),
@@ -68,7 +83,8 @@ impl<'a> Progress<'a> {
     fn finished(&mut self, outcome: &Outcome) {
         self.clear_bar();
         if outcome.stopped {
-            self.printer.note(&format!("stopped after step {}", outcome.steps));
+            self.printer
+                .note(&format!("stopped after step {}", outcome.steps));
         }
     }
 
@@ -87,13 +103,19 @@ impl Observer for Progress<'_> {
         }
         match *event {
             Event::Cached { done, total } => self.cached(done, total),
-            Event::Started { steps, modules, parameters } => self.started(steps, modules, parameters),
+            Event::Started {
+                steps,
+                modules,
+                parameters,
+            } => self.started(steps, modules, parameters),
             Event::Stepped(report) => self.stepped(report),
             Event::Measured { step, heldout_loss } => {
-                self.printer.note(&format!("step {step}: held-out loss {heldout_loss:.4}"));
+                self.printer
+                    .note(&format!("step {step}: held-out loss {heldout_loss:.4}"));
             }
             Event::Saved { step, path, .. } => {
-                self.printer.note(&format!("step {step}: saved {}", path.display()));
+                self.printer
+                    .note(&format!("step {step}: saved {}", path.display()));
             }
             Event::Finished(outcome) => self.finished(outcome),
             // Previews are looked at in their folder; one line for each would push the rest out of sight.

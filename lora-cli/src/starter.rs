@@ -29,7 +29,10 @@ fn check(folder: &Path) -> anyhow::Result<()> {
     let run = folder.join(RUN_FILE);
     match fs::read_to_string(&run) {
         Ok(text) if text == RUN => Ok(()),
-        Ok(_) => bail!("{} was changed; train it with `lora train`, or choose another --out", run.display()),
+        Ok(_) => bail!(
+            "{} was changed; train it with `lora train`, or choose another --out",
+            run.display()
+        ),
         Err(_) if entries.next().is_none() => Ok(()),
         Err(_) => bail!("{} is not empty; choose another --out", folder.display()),
     }
@@ -42,7 +45,8 @@ fn unpack_dir(dir: &Dir<'_>, to: &Path) -> anyhow::Result<()> {
         let written = |file: &File<'_>| fs::write(&path, file.contents());
         written(file).with_context(|| path.display().to_string())?;
     }
-    dir.dirs().try_for_each(|dir| unpack_dir(dir, &to.join(name(dir.path()))))
+    dir.dirs()
+        .try_for_each(|dir| unpack_dir(dir, &to.join(name(dir.path()))))
 }
 
 fn name(path: &Path) -> &Path {
@@ -59,14 +63,29 @@ mod tests {
         let folder = parent.path().join("new");
         unpack(&folder).expect("a new folder");
         unpack(&folder).expect("our own folder, again");
-        for part in ["mini/base/unet/config.json", "mini/base/README.md", "mini/style", "mini/style_heldout"] {
+        for part in [
+            "mini/base/unet/config.json",
+            "mini/base/README.md",
+            "mini/style",
+            "mini/style_heldout",
+        ] {
             assert!(folder.join(part).exists(), "{part}");
         }
         fs::write(folder.join(RUN_FILE), "[train]\n").expect("written");
-        assert!(unpack(&folder).expect_err("changed").to_string().contains("was changed"));
+        assert!(
+            unpack(&folder)
+                .expect_err("changed")
+                .to_string()
+                .contains("was changed")
+        );
         let foreign = parent.path().join("foreign");
         fs::create_dir(&foreign).expect("made");
         fs::write(foreign.join("thesis.txt"), "").expect("written");
-        assert!(unpack(&foreign).expect_err("not empty").to_string().contains("is not empty"));
+        assert!(
+            unpack(&foreign)
+                .expect_err("not empty")
+                .to_string()
+                .contains("is not empty")
+        );
     }
 }

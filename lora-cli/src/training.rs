@@ -5,8 +5,7 @@ use std::path::Path;
 use lora_train::{Handle, Outcome, RunRecord, RunSummary, Trainer, config::TrainConfig};
 
 use crate::{
-    interrupt,
-    plan_text,
+    interrupt, plan_text,
     printer::Printer,
     progress::{Progress, clock, speed},
 };
@@ -23,7 +22,11 @@ pub(crate) struct Finished {
 }
 
 /// Trains, with progress on stderr; Ctrl-C saves and ends it. `events` prints each event as a line of JSON.
-pub(crate) fn train(mut config: TrainConfig, printer: &Printer, events: bool) -> anyhow::Result<Finished> {
+pub(crate) fn train(
+    mut config: TrainConfig,
+    printer: &Printer,
+    events: bool,
+) -> anyhow::Result<Finished> {
     config.train.device = config.train.device.settle()?;
     printer.note(&format!("device: {}", config.train.device));
     let trainer = Trainer::open(config.clone())?;
@@ -35,20 +38,31 @@ pub(crate) fn train(mut config: TrainConfig, printer: &Printer, events: bool) ->
     interrupt::stop_on_ctrl_c(handle.clone(), printer.clone())?;
     let mut progress = Progress::new(printer, events);
     let outcome = trainer.run(&mut progress)?;
-    Ok(Finished { config, outcome, record: progress.into_record(), handle })
+    Ok(Finished {
+        config,
+        outcome,
+        record: progress.into_record(),
+        handle,
+    })
 }
 
 /// What came of a run, for a person.
 pub(crate) fn result(folder: &Path, outcome: &Outcome, summary: &RunSummary) -> String {
     let mut lines = vec![format!(
         "{} {} steps in {}, {}",
-        if summary.stopped { "stopped after" } else { "trained" },
+        if summary.stopped {
+            "stopped after"
+        } else {
+            "trained"
+        },
         summary.steps,
         clock(std::time::Duration::from_secs_f64(summary.seconds)),
         speed(summary.steps_per_second)
     )];
     if let (Some(before), Some(after)) = (summary.heldout_loss_before, summary.heldout_loss_after) {
-        lines.push(format!("held-out loss {before:.4} before, {after:.4} after"));
+        lines.push(format!(
+            "held-out loss {before:.4} before, {after:.4} after"
+        ));
     }
     let epochs = match summary.files.len() {
         0 => String::new(),
@@ -59,7 +73,10 @@ pub(crate) fn result(folder: &Path, outcome: &Outcome, summary: &RunSummary) -> 
         lines.push(format!("last file {}{epochs}", last.display()));
     }
     if let (Some(best), Some(loss)) = (&outcome.best, outcome.best_loss) {
-        lines.push(format!("lowest held-out loss {loss:.4} with {}", best.display()));
+        lines.push(format!(
+            "lowest held-out loss {loss:.4} with {}",
+            best.display()
+        ));
     }
     lines.push(format!("report {}", folder.join("index.html").display()));
     lines.join("\n")

@@ -4,8 +4,8 @@ use burn::tensor::{Device, FloatDType};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    adapter::{self, Injected, LoraSpec, Sites, SpecError},
     Matrices,
+    adapter::{self, Injected, LoraSpec, Sites, SpecError},
     diffusion::SchedulerConfig,
     lora_file::LoraFile,
     text_encoder::{TextEncoder, TextEncoderConfig},
@@ -77,11 +77,20 @@ impl BaseModel {
         let unsupported = |component, found: Option<(&'static str, String)>, hint| match found {
             Some((field, value)) => {
                 let path = checkpoint.config_path(component);
-                Err(CheckpointError::Unsupported { path, field, value, hint })
+                Err(CheckpointError::Unsupported {
+                    path,
+                    field,
+                    value,
+                    hint,
+                })
             }
             None => Ok(()),
         };
-        unsupported(Component::UNet, unet_config.unsupported(), "; this version trains Stable Diffusion 1.x")?;
+        unsupported(
+            Component::UNet,
+            unet_config.unsupported(),
+            "; this version trains Stable Diffusion 1.x",
+        )?;
         unsupported(Component::Vae, vae_config.unsupported(), "")?;
 
         let dtype = FloatDType::from(precision);
@@ -96,11 +105,18 @@ impl BaseModel {
         let unet = checkpoint.build(Component::UNet, device, dtype, &mut problems, |weights| {
             UNet::new(&unet_config, weights)
         })?;
-        let vae = checkpoint.build(Component::Vae, device, FloatDType::F32, &mut problems, |weights| {
-            Vae::new(&vae_config, weights)
-        })?;
+        let vae = checkpoint.build(
+            Component::Vae,
+            device,
+            FloatDType::F32,
+            &mut problems,
+            |weights| Vae::new(&vae_config, weights),
+        )?;
         if !problems.is_empty() {
-            return Err(CheckpointError::Tensors { path: checkpoint.path().to_path_buf(), problems });
+            return Err(CheckpointError::Tensors {
+                path: checkpoint.path().to_path_buf(),
+                problems,
+            });
         }
         let tokenizer = match checkpoint.tokenizer_folder() {
             Some(folder) => Tokenizer::from_folder(&folder)?,
@@ -108,7 +124,14 @@ impl BaseModel {
         };
         let scheduler = checkpoint.config(Component::Scheduler)?;
         let native_side = (unet_config.sample_size * vae.reduction()) as u32;
-        Ok(Self { tokenizer, text_encoder, unet, vae, scheduler, native_side })
+        Ok(Self {
+            tokenizer,
+            text_encoder,
+            unet,
+            vae,
+            scheduler,
+            native_side,
+        })
     }
 
     /// A model of the given configs with random weights, for benchmarks and tests at any size.
@@ -137,7 +160,12 @@ impl BaseModel {
     ///
     /// # Errors
     /// See [`LoraSpec::check`].
-    pub fn inject(&mut self, spec: &LoraSpec, seed: u64, device: &Device) -> Result<Injected, SpecError> {
+    pub fn inject(
+        &mut self,
+        spec: &LoraSpec,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Injected, SpecError> {
         let text = adapter::inject(&mut self.text_encoder, spec, seed, device)?;
         let unet = adapter::inject(&mut self.unet, spec, seed, device)?;
         Ok(Injected {
@@ -164,7 +192,12 @@ impl BaseModel {
     ///
     /// # Errors
     /// [`SpecError`] when the file does not fit this model.
-    pub fn attach(&mut self, file: &LoraFile, strength: f32, device: &Device) -> Result<Injected, SpecError> {
+    pub fn attach(
+        &mut self,
+        file: &LoraFile,
+        strength: f32,
+        device: &Device,
+    ) -> Result<Injected, SpecError> {
         adapter::attach(&mut self.networks(), file, strength, device)
     }
 

@@ -55,14 +55,20 @@ impl Comparison {
         Ok(Self {
             files,
             strengths: STRENGTHS.to_vec(),
-            prompts: prompts.map(|line| Prompt::parse(line, &config.preview)).collect::<Result<_, _>>()?,
+            prompts: prompts
+                .map(|line| Prompt::parse(line, &config.preview))
+                .collect::<Result<_, _>>()?,
             settings: DrawSettings::of_run(config),
         })
     }
 
     /// How many cells are drawn; each holds all prompts.
     pub fn drawings(&self) -> usize {
-        let strong = self.strengths.iter().filter(|&&strength| !is_off(strength)).count();
+        let strong = self
+            .strengths
+            .iter()
+            .filter(|&&strength| !is_off(strength))
+            .count();
         self.files.len() * strong + usize::from(strong < self.strengths.len())
     }
 
@@ -78,7 +84,11 @@ impl Comparison {
         device: &Device,
         mut told: impl FnMut(usize) -> Flow,
     ) -> Result<Grid, CompareError> {
-        let files = self.files.iter().map(LoraFile::read).collect::<Result<Vec<_>, _>>()?;
+        let files = self
+            .files
+            .iter()
+            .map(LoraFile::read)
+            .collect::<Result<Vec<_>, _>>()?;
         let mut grid = self.blank(model);
         let mut done = 0;
         model.clear_adapters();
@@ -95,10 +105,12 @@ impl Comparison {
                 if is_off(strength) {
                     continue;
                 }
-                model.attach(file, strength, device).map_err(|source| CompareError::Misfit {
-                    path: self.files[column].clone(),
-                    source,
-                })?;
+                model
+                    .attach(file, strength, device)
+                    .map_err(|source| CompareError::Misfit {
+                        path: self.files[column].clone(),
+                        source,
+                    })?;
                 grid.cells[row][column] = draw(model, &self.prompts, self.settings, device);
                 done += 1;
                 if told(done).is_break() {
@@ -112,10 +124,17 @@ impl Comparison {
 
     /// The labelled grid without pictures.
     fn blank(&self, model: &BaseModel) -> Grid {
-        let texts: Vec<&str> = self.prompts.iter().map(|prompt| prompt.text.as_str()).collect();
+        let texts: Vec<&str> = self
+            .prompts
+            .iter()
+            .map(|prompt| prompt.text.as_str())
+            .collect();
         Grid {
             title: texts.join(" | "),
-            subtitle: self.prompts.first().map_or_else(String::new, |first| self.subtitle(first, model)),
+            subtitle: self
+                .prompts
+                .first()
+                .map_or_else(String::new, |first| self.subtitle(first, model)),
             columns: self.files.iter().map(|path| stem(path)).collect(),
             rows: self.strengths.iter().map(f32::to_string).collect(),
             cells: vec![vec![Vec::new(); self.files.len()]; self.strengths.len()],
@@ -134,7 +153,12 @@ impl Comparison {
     }
 
     fn fill_base(&self, grid: &mut Grid, pictures: &[RgbImage]) {
-        for (row, _) in self.strengths.iter().enumerate().filter(|&(_, &strength)| is_off(strength)) {
+        for (row, _) in self
+            .strengths
+            .iter()
+            .enumerate()
+            .filter(|&(_, &strength)| is_off(strength))
+        {
             grid.cells[row].fill(pictures.to_vec());
         }
     }
@@ -145,19 +169,17 @@ fn is_off(strength: f32) -> bool {
 }
 
 fn stem(path: &Path) -> String {
-    path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned()
+    path.file_stem()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use lora_core::{
-        Precision,
-        adapter::LoraSpec,
-        diffusion::SamplerKind,
-        lora_file::FileDtype,
-        text_encoder::TextEncoderConfig,
-        unet::UNetConfig,
-        vae::VaeConfig,
+        Precision, adapter::LoraSpec, diffusion::SamplerKind, lora_file::FileDtype,
+        text_encoder::TextEncoderConfig, unet::UNetConfig, vae::VaeConfig,
     };
 
     use super::*;
@@ -177,7 +199,11 @@ mod tests {
     }
 
     fn comparison(files: Vec<PathBuf>) -> Comparison {
-        let defaults = PreviewConfig { steps: 1, guidance: 1.0, ..PreviewConfig::default() };
+        let defaults = PreviewConfig {
+            steps: 1,
+            guidance: 1.0,
+            ..PreviewConfig::default()
+        };
         Comparison {
             files,
             strengths: vec![0.0, 0.5, 1.0],
@@ -194,11 +220,20 @@ mod tests {
     /// A file whose adapters change the pictures.
     fn file(folder: &Path, name: &str, seed: u64, device: &Device) -> PathBuf {
         let mut model = model(device);
-        model.inject(&LoraSpec::default(), seed, device).expect("adapters");
-        let moved = model.factors().into_iter().map(|(key, matrix)| (key, matrix + 0.2)).collect();
+        model
+            .inject(&LoraSpec::default(), seed, device)
+            .expect("adapters");
+        let moved = model
+            .factors()
+            .into_iter()
+            .map(|(key, matrix)| (key, matrix + 0.2))
+            .collect();
         model.set_factors(&moved);
         let path = folder.join(name);
-        model.to_lora_file(16.0).write(&path, FileDtype::F32).expect("written");
+        model
+            .to_lora_file(16.0)
+            .write(&path, FileDtype::F32)
+            .expect("written");
         path
     }
 
@@ -223,7 +258,11 @@ mod tests {
         assert_eq!(grid.columns, ["style-000001", "style-000002"]);
         assert_eq!(grid.rows, ["0", "0.5", "1"]);
         assert_eq!(grid.cells[0][0], grid.cells[0][1]);
-        let others: Vec<_> = grid.cells[1..].iter().flatten().chain([&grid.cells[0][0]]).collect();
+        let others: Vec<_> = grid.cells[1..]
+            .iter()
+            .flatten()
+            .chain([&grid.cells[0][0]])
+            .collect();
         for (index, cell) in others.iter().enumerate() {
             assert_eq!(cell.len(), 1);
             assert!(!others[..index].contains(cell), "two cells look the same");
@@ -235,8 +274,16 @@ mod tests {
         let device = Device::flex();
         let folder = tempfile::tempdir().expect("a folder");
         let files = vec![file(folder.path(), "style.safetensors", 1, &device)];
-        let told = |done| if done < 2 { Flow::Continue(()) } else { Flow::Break(()) };
-        let grid = comparison(files).draw(&mut model(&device), &device, told).expect("drawn");
+        let told = |done| {
+            if done < 2 {
+                Flow::Continue(())
+            } else {
+                Flow::Break(())
+            }
+        };
+        let grid = comparison(files)
+            .draw(&mut model(&device), &device, told)
+            .expect("drawn");
         let drawn: Vec<usize> = grid.cells.iter().map(|row| row[0].len()).collect();
         assert_eq!(drawn, [1, 1, 0]);
     }

@@ -4,9 +4,9 @@
 
 use std::{fmt, num::NonZeroUsize, str::FromStr, thread};
 
+use burn::tensor::Device;
 #[cfg(any(feature = "cuda", feature = "vulkan", feature = "wgpu"))]
 use burn::tensor::DeviceType;
-use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -114,7 +114,9 @@ impl Backend {
             #[cfg(feature = "wgpu")]
             Self::Wgpu => Ok(Device::enumerate(DeviceType::Wgpu).to_vec()),
             #[allow(unreachable_patterns, reason = "reached where a backend is left out")]
-            _ => Err(DeviceError::NotCompiled { feature: self.feature() }),
+            _ => Err(DeviceError::NotCompiled {
+                feature: self.feature(),
+            }),
         }
     }
 }
@@ -144,17 +146,26 @@ impl DeviceChoice {
             Self::Cuda(number) => (Backend::Cuda, number),
         };
         let devices = backend.devices()?;
-        devices.get(number).cloned().ok_or_else(|| DeviceError::NotFound {
-            device: self.to_string(),
-            found: (0..devices.len()).map(|number| backend.choice(number).to_string()).collect(),
-        })
+        devices
+            .get(number)
+            .cloned()
+            .ok_or_else(|| DeviceError::NotFound {
+                device: self.to_string(),
+                found: (0..devices.len())
+                    .map(|number| backend.choice(number).to_string())
+                    .collect(),
+            })
     }
 }
 
 /// The first device that is a GPU and no imitation of one.
 fn first_gpu() -> Option<DeviceChoice> {
     Backend::ALL.into_iter().find_map(|backend| {
-        let number = backend.devices().ok()?.iter().position(|device| !is_software(device))?;
+        let number = backend
+            .devices()
+            .ok()?
+            .iter()
+            .position(|device| !is_software(device))?;
         Some(backend.choice(number))
     })
 }
@@ -173,9 +184,10 @@ pub fn list_devices() -> Vec<DeviceListing> {
     let cpu = listing(DeviceChoice::Cpu, format!("CPU, {threads} threads"));
     let gpus = Backend::ALL.into_iter().flat_map(|backend| {
         let devices = backend.devices().unwrap_or_default();
-        devices.into_iter().enumerate().map(move |(number, device)| {
-            listing(backend.choice(number), description(&device))
-        })
+        devices
+            .into_iter()
+            .enumerate()
+            .map(move |(number, device)| listing(backend.choice(number), description(&device)))
     });
     std::iter::once(cpu).chain(gpus).collect()
 }
@@ -183,7 +195,11 @@ pub fn list_devices() -> Vec<DeviceListing> {
 /// The cargo features of backends that this program was built without.
 pub fn backends_left_out() -> Vec<&'static str> {
     let left_out = |backend: &Backend| backend.devices().is_err();
-    Backend::ALL.into_iter().filter(left_out).map(Backend::feature).collect()
+    Backend::ALL
+        .into_iter()
+        .filter(left_out)
+        .map(Backend::feature)
+        .collect()
 }
 
 /// Whether a device is the CPU in a GPU's clothes (lavapipe, WARP): slower than the CPU backend, so only for asking.
@@ -206,7 +222,9 @@ fn description(device: &Device) -> String {
     if is_software(device) {
         return "the CPU through a software rasteriser, slower than `cpu`".to_owned();
     }
-    device.identity().map_or_else(|| "GPU".to_owned(), |identity| identity.name)
+    device
+        .identity()
+        .map_or_else(|| "GPU".to_owned(), |identity| identity.name)
 }
 
 #[cfg(not(any(feature = "cuda", feature = "vulkan", feature = "wgpu")))]
@@ -218,7 +236,9 @@ impl FromStr for DeviceChoice {
     type Err = DeviceError;
 
     fn from_str(text: &str) -> Result<Self, DeviceError> {
-        let unknown = || DeviceError::Unknown { given: text.to_owned() };
+        let unknown = || DeviceError::Unknown {
+            given: text.to_owned(),
+        };
         let (kind, number) = match text.split_once(':') {
             Some((kind, number)) => (kind, Some(number.parse().map_err(|_| unknown())?)),
             None => (text, None),
@@ -267,11 +287,17 @@ mod tests {
     #[test]
     fn names_read_back_as_they_are_written() {
         for name in ["auto", "cpu", "wgpu:0", "vulkan:1", "cuda:12"] {
-            assert_eq!(name.parse::<DeviceChoice>().map(|choice| choice.to_string()), Ok(name.to_owned()));
+            assert_eq!(
+                name.parse::<DeviceChoice>()
+                    .map(|choice| choice.to_string()),
+                Ok(name.to_owned())
+            );
         }
         assert_eq!("cuda".parse(), Ok(DeviceChoice::Cuda(0)));
         for name in ["", "gpu", "cpu:0", "auto:1", "cuda:", "cuda:x", "cuda:-1"] {
-            let error = DeviceError::Unknown { given: name.to_owned() };
+            let error = DeviceError::Unknown {
+                given: name.to_owned(),
+            };
             assert_eq!(name.parse::<DeviceChoice>(), Err(error));
         }
     }
@@ -280,9 +306,16 @@ mod tests {
     fn what_is_not_there_is_refused_and_never_replaced() {
         assert_eq!(DeviceChoice::Cpu.settle(), Ok(DeviceChoice::Cpu));
         for backend in Backend::ALL {
-            let error = backend.choice(99).settle().expect_err("no machine has a hundred").to_string();
+            let error = backend
+                .choice(99)
+                .settle()
+                .expect_err("no machine has a hundred")
+                .to_string();
             if backends_left_out().contains(&backend.feature()) {
-                assert!(error.contains(&format!("--features {}", backend.feature())), "{error}");
+                assert!(
+                    error.contains(&format!("--features {}", backend.feature())),
+                    "{error}"
+                );
             } else {
                 assert!(error.contains("there is no device"), "{error}");
             }
@@ -291,7 +324,10 @@ mod tests {
 
     #[test]
     fn auto_takes_a_listed_device() {
-        let taken = DeviceChoice::Auto.settle().expect("there is always a CPU").to_string();
+        let taken = DeviceChoice::Auto
+            .settle()
+            .expect("there is always a CPU")
+            .to_string();
         let listed = list_devices();
         assert_eq!(listed[0].name, "cpu");
         let auto: Vec<_> = listed.iter().filter(|listing| listing.auto).collect();

@@ -47,7 +47,12 @@ impl DrawSettings {
 }
 
 /// Draws the prompts, those of equal size, steps and guidance together in one batch; gives them in order.
-pub fn draw(model: &BaseModel, prompts: &[Prompt], settings: DrawSettings, device: &Device) -> Vec<RgbImage> {
+pub fn draw(
+    model: &BaseModel,
+    prompts: &[Prompt],
+    settings: DrawSettings,
+    device: &Device,
+) -> Vec<RgbImage> {
     let mut pictures = Vec::with_capacity(prompts.len());
     let alike = |left: &Prompt, right: &Prompt| {
         settings.size_of(left, model) == settings.size_of(right, model)
@@ -65,20 +70,28 @@ pub fn draw(model: &BaseModel, prompts: &[Prompt], settings: DrawSettings, devic
     pictures
 }
 
-fn draw_batch(model: &BaseModel, prompts: &[Prompt], settings: DrawSettings, device: &Device) -> Vec<RgbImage> {
+fn draw_batch(
+    model: &BaseModel,
+    prompts: &[Prompt],
+    settings: DrawSettings,
+    device: &Device,
+) -> Vec<RgbImage> {
     let first = &prompts[0];
     let [width, height] = settings.size_of(first, model).map(|side| side as usize);
     let unit = model.vae.reduction();
     let shape = [4, height / unit, width / unit];
     let noise = |step: u64| {
-        let draws = prompts.iter().map(|prompt| {
-            normal_tensor(Purpose::Sampling, prompt.seed, step, shape, device)
-        });
+        let draws = prompts
+            .iter()
+            .map(|prompt| normal_tensor(Purpose::Sampling, prompt.seed, step, shape, device));
         Tensor::cat(draws.collect(), 0)
     };
     let guided = (first.guidance - 1.0).abs() > f64::EPSILON;
     let texts = prompts.iter().map(|prompt| prompt.text.clone());
-    let negatives = prompts.iter().filter(|_| guided).map(|prompt| prompt.negative.clone());
+    let negatives = prompts
+        .iter()
+        .filter(|_| guided)
+        .map(|prompt| prompt.negative.clone());
     let texts: Vec<String> = negatives.chain(texts).collect();
     let ids = token_ids(&model.tokenizer, &texts, settings.chunks, device);
     let text = model.text_encoder.forward_chunks(ids, settings.clip_skip);
@@ -86,7 +99,14 @@ fn draw_batch(model: &BaseModel, prompts: &[Prompt], settings: DrawSettings, dev
     let sampler = settings.sampler.build(&model.scheduler, first.steps);
     let mut latents = noise(0) * sampler.initial_scale();
     for index in 0..sampler.timesteps().len() {
-        let prediction = predict(model, sampler.as_ref(), index, &latents, &text, first.guidance);
+        let prediction = predict(
+            model,
+            sampler.as_ref(),
+            index,
+            &latents,
+            &text,
+            first.guidance,
+        );
         let fresh = sampler.needs_noise(index).then(|| noise(index as u64 + 1));
         latents = sampler.step(index, prediction, latents, fresh);
     }
@@ -102,12 +122,17 @@ fn predict(
     text: &Tensor<3>,
     guidance: f64,
 ) -> Tensor<4> {
-    let input = sampler.scale_input(index, latents.clone()).cast(text.dtype());
+    let input = sampler
+        .scale_input(index, latents.clone())
+        .cast(text.dtype());
     let [count, ..] = input.dims();
     let copies = text.dims()[0] / count;
     let input = Tensor::cat(vec![input; copies], 0);
     let timesteps = vec![sampler.timesteps()[index]; count * copies];
-    let answer = model.unet.forward(input, &timesteps, text.clone()).cast(DType::F32);
+    let answer = model
+        .unet
+        .forward(input, &timesteps, text.clone())
+        .cast(DType::F32);
     if copies == 1 {
         return answer;
     }

@@ -10,25 +10,50 @@ use lora_core::{
 use lora_data::{Dataset, dataset_dirs, tag_frequency};
 use lora_optim::ScheduleKind;
 
-use crate::{Plan, config::{OptimizerConfig, TrainConfig}};
+use crate::{
+    Plan,
+    config::{OptimizerConfig, TrainConfig},
+};
 
 /// The facts that stay the same over a run; epoch, steps and time are filled in at each saving.
-pub(crate) fn facts(config: &TrainConfig, data: &dyn Dataset, model: &BaseModel, plan: &Plan) -> TrainingFacts {
+pub(crate) fn facts(
+    config: &TrainConfig,
+    data: &dyn Dataset,
+    model: &BaseModel,
+    plan: &Plan,
+) -> TrainingFacts {
     let path = &config.model.path;
-    let folders = dataset_dirs(data.entries()).into_iter().map(|(name, folder)| {
-        let folder = DatasetFolder { n_repeats: folder.n_repeats, img_count: folder.img_count };
-        (name, folder)
-    });
-    let tags = tag_frequency(data.entries()).into_iter().map(|(folder, tags)| {
-        (folder, tags.into_iter().map(|(tag, count)| (tag, count as u64)).collect())
-    });
+    let folders = dataset_dirs(data.entries())
+        .into_iter()
+        .map(|(name, folder)| {
+            let folder = DatasetFolder {
+                n_repeats: folder.n_repeats,
+                img_count: folder.img_count,
+            };
+            (name, folder)
+        });
+    let tags = tag_frequency(data.entries())
+        .into_iter()
+        .map(|(folder, tags)| {
+            (
+                folder,
+                tags.into_iter()
+                    .map(|(tag, count)| (tag, count as u64))
+                    .collect(),
+            )
+        });
     let trained = |rate: f64| (rate > 0.0).then_some(rate);
     TrainingFacts {
         output_name: config.output.name.clone(),
         training_comment: config.output.comment.clone(),
-        sd_model: path.file_name().map(|name| name.to_string_lossy().into_owned()),
+        sd_model: path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned()),
         // A model folder has no hash that other programs know.
-        sd_model_hashes: path.is_file().then(|| ModelHashes::of_file(path).ok()).flatten(),
+        sd_model_hashes: path
+            .is_file()
+            .then(|| ModelHashes::of_file(path).ok())
+            .flatten(),
         network_dim: config.lora.rank,
         network_alpha: config.lora.alpha.into(),
         learning_rate: config.train.unet_lr,
@@ -50,7 +75,10 @@ pub(crate) fn facts(config: &TrainConfig, data: &dyn Dataset, model: &BaseModel,
         batch_size: config.train.batch_size.get(),
         gradient_accumulation_steps: config.train.accumulation.get(),
         num_batches_per_epoch: plan.batches_per_epoch,
-        resolution: (config.dataset.resolution.width, config.dataset.resolution.height),
+        resolution: (
+            config.dataset.resolution.width,
+            config.dataset.resolution.height,
+        ),
         num_train_images: plan.exposures_per_epoch,
         dataset_dirs: folders.collect(),
         tag_frequency: tags.collect(),
@@ -70,7 +98,9 @@ pub(crate) fn facts(config: &TrainConfig, data: &dyn Dataset, model: &BaseModel,
 
 /// Seconds since 1970.
 pub(crate) fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_secs_f64())
 }
 
 fn schedule_name(kind: ScheduleKind) -> &'static str {

@@ -33,7 +33,11 @@ impl Feed {
     ) -> Self {
         Self {
             latents,
-            captions: data.entries().iter().map(|entry| entry.caption.clone()).collect(),
+            captions: data
+                .entries()
+                .iter()
+                .map(|entry| entry.caption.clone())
+                .collect(),
             caption: config.dataset.caption.clone(),
             chunks: config.model.chunks(),
             draw: config.train.latents,
@@ -58,18 +62,28 @@ impl Feed {
             .iter()
             .map(|showing| {
                 let caption = &self.captions[showing.index];
-                self.caption.render(caption, self.seed, epoch, showing.ordinal)
+                self.caption
+                    .render(caption, self.seed, epoch, showing.ordinal)
             })
             .collect();
         Batch {
             latents: stack(&|showing| {
-                self.latents.draw(showing.index, self.draw, self.seed, key(showing))
+                self.latents
+                    .draw(showing.index, self.draw, self.seed, key(showing))
             }),
             noise: stack(&|showing| normal(Purpose::Noise, showing, [channels, height, width])),
             noise_offset: stack(&|showing| normal(Purpose::NoiseOffset, showing, [channels, 1, 1])),
             timesteps: showings
                 .iter()
-                .map(|showing| below(Purpose::Timestep, self.seed, key(showing), 0, self.timesteps))
+                .map(|showing| {
+                    below(
+                        Purpose::Timestep,
+                        self.seed,
+                        key(showing),
+                        0,
+                        self.timesteps,
+                    )
+                })
                 .collect(),
             ids: token_ids(tokenizer, &captions, self.chunks, &self.device),
         }
@@ -89,5 +103,8 @@ pub(crate) fn token_ids(
         .flatten()
         .map(|id| id as i32)
         .collect();
-    Tensor::from_data(TensorData::new(ids, [texts.len(), chunks, ROW_LENGTH]), device)
+    Tensor::from_data(
+        TensorData::new(ids, [texts.len(), chunks, ROW_LENGTH]),
+        device,
+    )
 }

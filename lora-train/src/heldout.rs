@@ -62,11 +62,23 @@ impl HeldoutLoss {
         let shape = [count, channels, height, width];
         let draws = match &config.heldout.noise {
             Some(path) => stored_noise(path, shape, device)?,
-            None => seeded_noise(&config.heldout, config.train.seed, model.scheduler.num_train_timesteps, shape, device),
+            None => seeded_noise(
+                &config.heldout,
+                config.train.seed,
+                model.scheduler.num_train_timesteps,
+                shape,
+                device,
+            ),
         };
-        let pictures = (0..count).map(|index| latents.draw(index, LatentDraw::Mode, 0, 0)).collect();
+        let pictures = (0..count)
+            .map(|index| latents.draw(index, LatentDraw::Mode, 0, 0))
+            .collect();
         let pictures = Tensor::cat(pictures, 0);
-        let captions: Vec<String> = data.entries().iter().map(|entry| entry.caption.clone()).collect();
+        let captions: Vec<String> = data
+            .entries()
+            .iter()
+            .map(|entry| entry.caption.clone())
+            .collect();
         let ids = token_ids(&model.tokenizer, &captions, config.model.chunks(), device);
         let batches = draws
             .into_iter()
@@ -84,8 +96,14 @@ impl HeldoutLoss {
 
     /// The loss of the model with its present adapters. Waits for the device.
     pub fn measure(&self, model: &BaseModel) -> f64 {
-        let sums = self.batches.iter().map(|batch| self.objective.errors(model, batch).mean());
-        Tensor::cat(sums.collect(), 0).mean().into_scalar::<f32>().into()
+        let sums = self
+            .batches
+            .iter()
+            .map(|batch| self.objective.errors(model, batch).mean());
+        Tensor::cat(sums.collect(), 0)
+            .mean()
+            .into_scalar::<f32>()
+            .into()
     }
 }
 
@@ -102,7 +120,13 @@ fn seeded_noise(
         .map(|index| {
             let noise = |item: usize| {
                 let key = (index * count + item) as u64;
-                normal_tensor(Purpose::Heldout, seed, key, [channels, height, width], device)
+                normal_tensor(
+                    Purpose::Heldout,
+                    seed,
+                    key,
+                    [channels, height, width],
+                    device,
+                )
             };
             let timestep = (2 * index + 1) * all / (2 * timesteps);
             (timestep, Tensor::cat((0..count).map(noise).collect(), 0))
@@ -111,10 +135,20 @@ fn seeded_noise(
 }
 
 /// `noise [timesteps, pictures, channels, height, width]` and `timesteps` of a safetensors file.
-fn stored_noise(path: &Path, shape: [usize; 4], device: &Device) -> Result<Vec<(usize, Tensor<4>)>, HeldoutError> {
-    let error = |reason: String| HeldoutError::Noise { path: path.to_path_buf(), reason };
+fn stored_noise(
+    path: &Path,
+    shape: [usize; 4],
+    device: &Device,
+) -> Result<Vec<(usize, Tensor<4>)>, HeldoutError> {
+    let error = |reason: String| HeldoutError::Noise {
+        path: path.to_path_buf(),
+        reason,
+    };
     let file = MappedSafetensors::open(path)?;
-    let view = |name: &str| file.view(name).ok_or_else(|| error(format!("there is no tensor `{name}`")));
+    let view = |name: &str| {
+        file.view(name)
+            .ok_or_else(|| error(format!("there is no tensor `{name}`")))
+    };
     let (noise, steps) = (view("noise")?, view("timesteps")?);
     if noise.shape.get(1..) != Some(&shape[..]) || noise.shape[..1] != *steps.shape {
         return Err(error(format!(
@@ -126,14 +160,22 @@ fn stored_noise(path: &Path, shape: [usize; 4], device: &Device) -> Result<Vec<(
     }
     let width = steps.bytes.len() / steps.shape[0].max(1);
     let timesteps = steps.bytes.chunks_exact(width.max(1)).map(|bytes| {
-        bytes.iter().rev().fold(0usize, |number, &byte| (number << 8) | usize::from(byte))
+        bytes
+            .iter()
+            .rev()
+            .fold(0usize, |number, &byte| (number << 8) | usize::from(byte))
     });
-    let values = noise.to_f32().ok_or_else(|| error("noise is not of a float type".to_owned()))?;
+    let values = noise
+        .to_f32()
+        .ok_or_else(|| error("noise is not of a float type".to_owned()))?;
     let size = shape.iter().product::<usize>().max(1);
     Ok(timesteps
         .zip(values.chunks_exact(size))
         .map(|(timestep, values)| {
-            (timestep, Tensor::from_data(TensorData::new(values.to_vec(), shape), device))
+            (
+                timestep,
+                Tensor::from_data(TensorData::new(values.to_vec(), shape), device),
+            )
         })
         .collect())
 }

@@ -74,7 +74,11 @@ impl Inspection {
             bytes: file.file_len(),
             dtypes,
             parts: parts(&lora),
-            parameters: lora.modules.values().map(lora_core::lora_file::LoraModule::parameters).sum(),
+            parameters: lora
+                .modules
+                .values()
+                .map(lora_core::lora_file::LoraModule::parameters)
+                .sum(),
             hashes: hashes.unwrap_or_default(),
             metadata: lora.metadata,
         })
@@ -83,14 +87,28 @@ impl Inspection {
 
 impl From<HashCheck> for InspectedHash {
     fn from(check: HashCheck) -> Self {
-        Self { key: check.key, holds: check.holds(), computed: check.computed }
+        Self {
+            key: check.key,
+            holds: check.holds(),
+            computed: check.computed,
+        }
     }
 }
 
 /// The parts in the order of [`InspectedPart::name`]'s list, those without modules left out.
 fn parts(file: &LoraFile) -> Vec<InspectedPart> {
-    let mut parts = ["text encoder", "unet attention", "unet convolution", "other"].map(|name| {
-        InspectedPart { name, modules: 0, parameters: 0, ranks: BTreeMap::new(), alphas: BTreeMap::new() }
+    let mut parts = [
+        "text encoder",
+        "unet attention",
+        "unet convolution",
+        "other",
+    ]
+    .map(|name| InspectedPart {
+        name,
+        modules: 0,
+        parameters: 0,
+        ranks: BTreeMap::new(),
+        alphas: BTreeMap::new(),
     });
     for (name, module) in &file.modules {
         let part = &mut parts[part_of(name)];
@@ -119,20 +137,28 @@ fn part_of(module: &str) -> usize {
 mod tests {
     use super::*;
 
-    const LOCON: &str =
-        concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/golden/lora/tiny-sd15-locon.safetensors");
+    const LOCON: &str = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../testdata/golden/lora/tiny-sd15-locon.safetensors"
+    );
 
     #[test]
     fn modules_are_counted_by_part() {
         let inspection = Inspection::open(LOCON).expect("a LoRA file");
         let names: Vec<_> = inspection.parts.iter().map(|part| part.name).collect();
-        assert_eq!(names, ["text encoder", "unet attention", "unet convolution"]);
+        assert_eq!(
+            names,
+            ["text encoder", "unet attention", "unet convolution"]
+        );
         let tensors: usize = inspection.dtypes.values().sum();
         let modules: usize = inspection.parts.iter().map(|part| part.modules).sum();
         assert_eq!(tensors, 3 * modules);
         let parameters: usize = inspection.parts.iter().map(|part| part.parameters).sum();
         assert_eq!(inspection.parameters, parameters);
-        assert_eq!(inspection.bytes, std::fs::metadata(LOCON).expect("a file").len());
+        assert_eq!(
+            inspection.bytes,
+            std::fs::metadata(LOCON).expect("a file").len()
+        );
     }
 
     #[test]
@@ -140,12 +166,22 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.safetensors");
         let file = LoraFile::read(LOCON).expect("a LoRA file");
-        file.write(&path, lora_core::lora_file::FileDtype::F16).expect("written");
+        file.write(&path, lora_core::lora_file::FileDtype::F16)
+            .expect("written");
         let holds = || {
             let hashes = Inspection::open(&path).expect("a LoRA file").hashes;
-            hashes.iter().map(|hash| (hash.key, hash.holds)).collect::<Vec<_>>()
+            hashes
+                .iter()
+                .map(|hash| (hash.key, hash.holds))
+                .collect::<Vec<_>>()
         };
-        assert_eq!(holds(), [("sshs_model_hash", Some(true)), ("sshs_legacy_hash", Some(true))]);
+        assert_eq!(
+            holds(),
+            [
+                ("sshs_model_hash", Some(true)),
+                ("sshs_legacy_hash", Some(true))
+            ]
+        );
         let mut bytes = std::fs::read(&path).expect("bytes");
         let last = bytes.len() - 1;
         bytes[last] ^= 1;

@@ -50,14 +50,27 @@ impl Run<'_> {
     }
 
     fn save(&mut self, path: &Path, epoch: u64) -> Result<Written, TrainError> {
+        // A file of broken weights must not take the place of a good one.
+        self.settle()?;
         self.facts.epoch = epoch;
         self.facts.steps = self.outcome.steps;
         self.facts.training_finished_at = now();
-        let privacy = if self.config.output.private { Privacy::Private } else { Privacy::Open };
-        let mut file = self.learner.model_mut().to_lora_file(self.config.lora.alpha);
+        let privacy = if self.config.output.private {
+            Privacy::Private
+        } else {
+            Privacy::Open
+        };
+        let mut file = self
+            .learner
+            .model_mut()
+            .to_lora_file(self.config.lora.alpha);
         file.metadata = self.facts.metadata(privacy);
         let written = file.write(path, self.config.output.dtype)?;
-        self.tell(&Event::Saved { step: self.outcome.steps, epoch, path })?;
+        self.tell(&Event::Saved {
+            step: self.outcome.steps,
+            epoch,
+            path,
+        })?;
         Ok(written)
     }
 
@@ -67,9 +80,19 @@ impl Run<'_> {
         for (index, picture) in pictures.iter().enumerate() {
             let step = self.outcome.steps;
             let path = self.folder.preview_file(step, index);
-            let text = infotext(&self.prompts[index], self.drawing, picture.dimensions(), &[]);
-            self.folder.write_at(&path, &png::encode(picture, Some(&text))?)?;
-            self.tell(&Event::Sampled { step, prompt: index, image: &path })?;
+            let text = infotext(
+                &self.prompts[index],
+                self.drawing,
+                picture.dimensions(),
+                &[],
+            );
+            self.folder
+                .write_at(&path, &png::encode(picture, Some(&text))?)?;
+            self.tell(&Event::Sampled {
+                step,
+                prompt: index,
+                image: &path,
+            })?;
         }
         Ok(())
     }
@@ -87,7 +110,12 @@ impl Run<'_> {
 
     /// Measures after the last step, unless that was just done.
     pub(crate) fn measure_last(&mut self) -> Result<(), TrainError> {
-        if self.outcome.heldout.last().is_none_or(|(step, _)| *step != self.outcome.steps) {
+        if self
+            .outcome
+            .heldout
+            .last()
+            .is_none_or(|(step, _)| *step != self.outcome.steps)
+        {
             self.measure()?;
         }
         Ok(())

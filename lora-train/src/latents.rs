@@ -36,7 +36,10 @@ impl LatentCache {
         for index in 0..data.entries().len() {
             let pixels = data.pixels(index)?;
             let shape = [1, 3, pixels.height as usize, pixels.width as usize];
-            let posterior = vae.encode(Tensor::from_data(TensorData::new(pixels.data, shape), device));
+            let posterior = vae.encode(Tensor::from_data(
+                TensorData::new(pixels.data, shape),
+                device,
+            ));
             pictures.push(Moments {
                 mean: posterior.mean * scale,
                 deviation: (posterior.logvar * 0.5).exp() * scale,
@@ -47,7 +50,13 @@ impl LatentCache {
     }
 
     /// The latents of picture `index` at one showing.
-    pub(crate) fn draw(&self, index: usize, draw: LatentDraw, seed: u64, showing: u64) -> Tensor<4> {
+    pub(crate) fn draw(
+        &self,
+        index: usize,
+        draw: LatentDraw,
+        seed: u64,
+        showing: u64,
+    ) -> Tensor<4> {
         let Moments { mean, deviation } = &self.pictures[index];
         match draw {
             LatentDraw::Mode => mean.clone(),

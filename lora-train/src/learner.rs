@@ -21,7 +21,13 @@ impl Learner {
     /// Trains the adapters that `model` holds. `max_grad_norm` 0 means no clipping.
     pub fn new(mut model: BaseModel, optimizer: Box<dyn Optimizer>, max_grad_norm: f64) -> Self {
         let params = model.factors();
-        Self { model, params, grads: Matrices::new(), optimizer, max_grad_norm }
+        Self {
+            model,
+            params,
+            grads: Matrices::new(),
+            optimizer,
+            max_grad_norm,
+        }
     }
 
     /// The model with its present adapters.
@@ -48,7 +54,12 @@ impl Learner {
     ///
     /// Only the adapters' matrices track gradients: the frozen weights are plain tensors, for which autodiff computes
     /// none.
-    pub fn accumulate(&mut self, objective: &dyn Objective, batch: &Batch, weight: f64) -> Tensor<1> {
+    pub fn accumulate(
+        &mut self,
+        objective: &dyn Objective,
+        batch: &Batch,
+        weight: f64,
+    ) -> Tensor<1> {
         let leaves: Matrices = self
             .params
             .iter()
@@ -59,7 +70,9 @@ impl Learner {
         let mut gradients = (loss.clone() * weight).backward();
         for (key, leaf) in leaves {
             // A matrix that the loss does not depend on has no gradient and stays as it is.
-            let Some(gradient) = leaf.grad_remove(&mut gradients) else { continue };
+            let Some(gradient) = leaf.grad_remove(&mut gradients) else {
+                continue;
+            };
             let sum = match self.grads.remove(&key) {
                 Some(before) => before + gradient,
                 None => gradient,

@@ -4,8 +4,14 @@ use burn::tensor::Tensor;
 
 /// Keeps the losses of a report interval on the device and reads them back once.
 pub(crate) struct Meter {
+    /// Losses still on the device.
     losses: Vec<Tensor<1>>,
+    /// The last step's gradient norm, still on the device.
     norm: Option<Tensor<1>>,
+    /// Losses of the interval that were read back and found to be numbers.
+    settled: Vec<f64>,
+    /// The last norm that was read back.
+    settled_norm: f64,
     /// Bias-corrected exponential mean: sum and weight.
     smooth: [f64; 2],
     /// Time spent in steps since the last reading, previews and saving left out.
@@ -33,6 +39,8 @@ impl Meter {
         Self {
             losses: Vec::new(),
             norm: None,
+            settled: Vec::new(),
+            settled_norm: 0.0,
             smooth: [0.0; 2],
             spent: Duration::ZERO,
             since: Instant::now(),
@@ -53,40 +61,53 @@ impl Meter {
 
     /// Steps recorded since the last reading.
     pub(crate) fn pending(&self) -> usize {
-        self.losses.len()
+        self.settled.len() + self.losses.len()
     }
 
-    /// Reads the interval back: the one place of the loop where the host waits for the device.
+    /// Reads back what is still on the device: the one place of the loop where the host waits for it.
     ///
     /// # Errors
     /// The place in the interval, from 0, of the first loss that is not a finite number; or of the last step, when the
     /// gradient's norm is not.
-    pub(crate) fn read(&mut self) -> Result<Option<Reading>, usize> {
+    pub(crate) fn settle(&mut self) -> Result<(), usize> {
         let before = Instant::now();
-        let count = self.losses.len();
+        let (done, count) = (self.settled.len(), self.losses.len());
         if count == 0 {
-            return Ok(None);
+            return Ok(());
         }
         let numbers = self.losses.drain(..).chain(self.norm.take()).collect();
-        let values: Vec<f32> = Tensor::cat(numbers, 0).into_data().iter::<f32>().collect();
+        let values: Vec<f64> = Tensor::cat(numbers, 0)
+            .into_data()
+            .iter::<f32>()
+            .map(f64::from)
+            .collect();
         self.spent += before.elapsed();
         if let Some(bad) = values.iter().position(|value| !value.is_finite()) {
-            return Err(bad.min(count - 1));
+            return Err(done + bad.min(count - 1));
         }
-        let (losses, norm) = values.split_at(count);
-        for &loss in losses {
-            self.smooth = [
-                SMOOTHING * self.smooth[0] + f64::from(loss),
-                SMOOTHING * self.smooth[1] + 1.0,
-            ];
+        self.settled.extend(&values[..count]);
+        self.settled_norm = values.get(count).copied().unwrap_or_default();
+        Ok(())
+    }
+
+    /// Ends the interval, of which everything must be [settled](Self::settle); `None` when it has no step.
+    pub(crate) fn read(&mut self) -> Option<Reading> {
+        let count = self.settled.len() as f64;
+        if self.settled.is_empty() {
+            return None;
         }
-        let seconds = self.spent.as_secs_f64() / count as f64;
+        for loss in &self.settled {
+            let [sum, weight] = self.smooth;
+            self.smooth = [SMOOTHING * sum + loss, SMOOTHING * weight + 1.0];
+        }
+        let loss = self.settled.drain(..).sum::<f64>() / count;
+        let seconds_per_step = self.spent.as_secs_f64() / count;
         self.spent = Duration::ZERO;
-        Ok(Some(Reading {
-            loss: losses.iter().map(|&loss| f64::from(loss)).sum::<f64>() / count as f64,
+        Some(Reading {
+            loss,
             smooth_loss: self.smooth[0] / self.smooth[1],
-            grad_norm: norm.first().map_or(0.0, |&norm| norm.into()),
-            seconds_per_step: seconds,
-        }))
+            grad_norm: self.settled_norm,
+            seconds_per_step,
+        })
     }
 }

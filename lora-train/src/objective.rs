@@ -50,14 +50,24 @@ impl Denoising {
             Some(offset) => batch.noise.clone() + batch.noise_offset.clone() * offset,
             None => batch.noise.clone(),
         };
-        let noisy = self.schedule.add_noise(batch.latents.clone(), noise.clone(), &batch.timesteps);
-        let timesteps: Vec<f32> = batch.timesteps.iter().map(|&timestep| timestep as f32).collect();
-        let text = model.text_encoder.forward_chunks(batch.ids.clone(), self.clip_skip);
+        let noisy = self
+            .schedule
+            .add_noise(batch.latents.clone(), noise.clone(), &batch.timesteps);
+        let timesteps: Vec<f32> = batch
+            .timesteps
+            .iter()
+            .map(|&timestep| timestep as f32)
+            .collect();
+        let text = model
+            .text_encoder
+            .forward_chunks(batch.ids.clone(), self.clip_skip);
         let prediction = model
             .unet
             .forward(noisy.cast(text.dtype()), &timesteps, text)
             .cast(DType::F32);
-        let target = self.schedule.target(batch.latents.clone(), noise, &batch.timesteps);
+        let target = self
+            .schedule
+            .target(batch.latents.clone(), noise, &batch.timesteps);
         let [count, channels, height, width] = target.dims();
         (prediction - target)
             .square()
@@ -70,8 +80,11 @@ impl Denoising {
 impl Objective for Denoising {
     fn loss(&self, model: &BaseModel, batch: &Batch) -> Tensor<1> {
         let errors = self.errors(model, batch);
-        let weights: Vec<f32> =
-            batch.timesteps.iter().map(|&timestep| self.weight(timestep) as f32).collect();
+        let weights: Vec<f32> = batch
+            .timesteps
+            .iter()
+            .map(|&timestep| self.weight(timestep) as f32)
+            .collect();
         let weights = TensorData::new(weights, [batch.timesteps.len()]);
         (errors * Tensor::from_data(weights, &batch.latents.device())).mean()
     }

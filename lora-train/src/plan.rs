@@ -57,7 +57,9 @@ pub struct PlanError {
 impl fmt::Display for PlanError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the run cannot start:")?;
-        self.problems.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+        self.problems
+            .iter()
+            .try_for_each(|problem| write!(f, "\n  {problem}"))
     }
 }
 
@@ -73,7 +75,9 @@ impl Plan {
         }
         let data = ImageFolders::open(&config.dataset)?;
         let tokenizer = match config.model.path.join("tokenizer") {
-            folder if folder.is_dir() => Tokenizer::from_folder(folder).map_err(CheckpointError::from)?,
+            folder if folder.is_dir() => {
+                Tokenizer::from_folder(folder).map_err(CheckpointError::from)?
+            }
             _ => Tokenizer::clip(),
         };
         Ok(Self::new(config, &data, &tokenizer, data.notes())?)
@@ -100,8 +104,10 @@ impl Plan {
         let steps = config.train.max_steps.map_or(whole, |most| most.min(whole));
         let epochs = steps.div_ceil(steps_per_epoch.max(1));
         let every = config.output.save_every_epochs;
-        let pictures: Vec<PicturePlan> =
-            entries.iter().map(|entry| picture(config, entry, tokenizer, epochs)).collect();
+        let pictures: Vec<PicturePlan> = entries
+            .iter()
+            .map(|entry| picture(config, entry, tokenizer, epochs))
+            .collect();
         let mut notes = notes.to_vec();
         notes.extend(pictures.iter().filter(|picture| picture.cut_tokens > 0).map(|picture| {
             format!(
@@ -151,11 +157,26 @@ fn problems(config: &TrainConfig) -> Vec<String> {
     let rate = |value: f64| value.is_finite() && value >= 0.0;
     let train = &config.train;
     require(train.epochs > 0, "train.epochs is 0; use at least 1");
-    require(train.max_steps != Some(0), "train.max_steps is 0; use at least 1, or leave it out");
-    require(rate(train.unet_lr), "train.unet_lr must be a number from 0 up, usually 1e-4");
-    require(rate(train.text_lr), "train.text_lr must be a number from 0 up, usually 1e-5");
-    require(rate(train.max_grad_norm), "train.max_grad_norm must be a number from 0 (no clipping) up");
-    require(config.output.save_every_epochs > 0, "output.save_every_epochs is 0; use at least 1");
+    require(
+        train.max_steps != Some(0),
+        "train.max_steps is 0; use at least 1, or leave it out",
+    );
+    require(
+        rate(train.unet_lr),
+        "train.unet_lr must be a number from 0 up, usually 1e-4",
+    );
+    require(
+        rate(train.text_lr),
+        "train.text_lr must be a number from 0 up, usually 1e-5",
+    );
+    require(
+        rate(train.max_grad_norm),
+        "train.max_grad_norm must be a number from 0 (no clipping) up",
+    );
+    require(
+        config.output.save_every_epochs > 0,
+        "output.save_every_epochs is 0; use at least 1",
+    );
     let name = &config.output.name;
     require(
         !name.is_empty() && !name.contains(['/', '\\']) && !name.starts_with('.'),
@@ -165,10 +186,19 @@ fn problems(config: &TrainConfig) -> Vec<String> {
         [75, 150, 225].contains(&config.model.max_tokens),
         "model.max_tokens must be 75, 150 or 225",
     );
-    require(config.model.clip_skip > 0, "model.clip_skip counts from 1, the last layer");
-    require(config.heldout.timesteps > 0, "heldout.timesteps is 0; use at least 1, usually 16");
     require(
-        config.objective.min_snr_gamma.is_none_or(|gamma| gamma.is_finite() && gamma > 0.0),
+        config.model.clip_skip > 0,
+        "model.clip_skip counts from 1, the last layer",
+    );
+    require(
+        config.heldout.timesteps > 0,
+        "heldout.timesteps is 0; use at least 1, usually 16",
+    );
+    require(
+        config
+            .objective
+            .min_snr_gamma
+            .is_none_or(|gamma| gamma.is_finite() && gamma > 0.0),
         "objective.min_snr_gamma must be above 0, usually 5; leave it out for no weighting",
     );
     require(
@@ -179,10 +209,27 @@ fn problems(config: &TrainConfig) -> Vec<String> {
         problems.push(error.to_string());
     }
     let settings = |section: &str, errors: Vec<lora_optim::SettingError>| {
-        errors.into_iter().map(|error| format!("{section}: {error}")).collect::<Vec<_>>()
+        errors
+            .into_iter()
+            .map(|error| format!("{section}: {error}"))
+            .collect::<Vec<_>>()
     };
-    problems.extend(config.optimizer.build().err().into_iter().flat_map(|errors| settings("optimizer", errors)));
-    problems.extend(config.schedule.build(1).err().into_iter().flat_map(|errors| settings("schedule", errors)));
+    problems.extend(
+        config
+            .optimizer
+            .build()
+            .err()
+            .into_iter()
+            .flat_map(|errors| settings("optimizer", errors)),
+    );
+    problems.extend(
+        config
+            .schedule
+            .build(1)
+            .err()
+            .into_iter()
+            .flat_map(|errors| settings("schedule", errors)),
+    );
     for line in &config.preview.prompts {
         if let Err(error) = Prompt::parse(line, &config.preview) {
             problems.push(format!("preview.{error}"));

@@ -50,11 +50,13 @@ impl Prompt {
         };
         for part in parts {
             let (option, value) = part.split_once(char::is_whitespace).unwrap_or((part, ""));
-            prompt.set(option, value.trim()).map_err(|reason| PromptError {
-                line: line.to_owned(),
-                option: option.to_owned(),
-                reason,
-            })?;
+            prompt
+                .set(option, value.trim())
+                .map_err(|reason| PromptError {
+                    line: line.to_owned(),
+                    option: option.to_owned(),
+                    reason,
+                })?;
         }
         Ok(prompt)
     }
@@ -73,7 +75,9 @@ impl Prompt {
 
     fn set(&mut self, option: &str, value: &str) -> Result<(), String> {
         fn number<T: std::str::FromStr>(value: &str) -> Result<T, String> {
-            value.parse().map_err(|_| format!("needs a number, found `{value}`"))
+            value
+                .parse()
+                .map_err(|_| format!("needs a number, found `{value}`"))
         }
         match option {
             "n" => value.clone_into(&mut self.negative),
@@ -104,7 +108,10 @@ mod tests {
         .expect("valid");
         assert_eq!(prompt.text, "a cat, sitting");
         assert_eq!(prompt.negative, "blurry, bad");
-        assert_eq!((prompt.size, prompt.steps, prompt.seed), ([Some(512), Some(768)], 30, 9));
+        assert_eq!(
+            (prompt.size, prompt.steps, prompt.seed),
+            ([Some(512), Some(768)], 30, 9)
+        );
         assert!((prompt.guidance - 3.5).abs() < 1e-9);
         let plain = Prompt::parse("a dog", &PreviewConfig::default()).expect("valid");
         assert_eq!((plain.size, plain.steps, plain.seed), ([None; 2], 20, 1));
@@ -112,7 +119,11 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        let error = |line| Prompt::parse(line, &PreviewConfig::default()).expect_err("invalid").to_string();
+        let error = |line| {
+            Prompt::parse(line, &PreviewConfig::default())
+                .expect_err("invalid")
+                .to_string()
+        };
         assert!(error("a --s many").contains("--s needs a number, found `many`"));
         assert!(error("a --z 1").contains("--z is unknown"));
         assert!(error("a --s 0").contains("at least one"));
@@ -120,7 +131,8 @@ mod tests {
 
     #[test]
     fn files_have_comments_and_blank_lines() {
-        let prompts = Prompt::parse_file("# two\n\na cat\n  a dog --d 2\n", &PreviewConfig::default());
+        let prompts =
+            Prompt::parse_file("# two\n\na cat\n  a dog --d 2\n", &PreviewConfig::default());
         assert_eq!(prompts.expect("valid").len(), 2);
     }
 }

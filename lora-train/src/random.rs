@@ -26,14 +26,23 @@ pub(crate) enum Purpose {
 /// A stream keyed by a purpose and three numbers.
 fn stream(purpose: Purpose, seed: u64, first: u64, second: u64) -> ChaCha8Rng {
     let mut key = [0; 32];
-    for (bytes, number) in key.chunks_exact_mut(8).zip([seed, first, second, purpose as u64]) {
+    for (bytes, number) in key
+        .chunks_exact_mut(8)
+        .zip([seed, first, second, purpose as u64])
+    {
         bytes.copy_from_slice(&number.to_le_bytes());
     }
     ChaCha8Rng::from_seed(key)
 }
 
 /// `count` standard normal numbers.
-pub(crate) fn normal(purpose: Purpose, seed: u64, first: u64, second: u64, count: usize) -> Vec<f32> {
+pub(crate) fn normal(
+    purpose: Purpose,
+    seed: u64,
+    first: u64,
+    second: u64,
+    count: usize,
+) -> Vec<f32> {
     let mut random = stream(purpose, seed, first, second);
     (0..count).map(|_| random.sample(StandardNormal)).collect()
 }
@@ -52,5 +61,8 @@ pub(crate) fn normal_tensor(
     device: &Device,
 ) -> Tensor<4> {
     let values = normal(purpose, seed, index, 0, channels * height * width);
-    Tensor::from_data(TensorData::new(values, [1, channels, height, width]), device)
+    Tensor::from_data(
+        TensorData::new(values, [1, channels, height, width]),
+        device,
+    )
 }

@@ -39,9 +39,22 @@ pub(crate) struct Run<'a> {
 
 impl<'a> Run<'a> {
     /// Makes the run folder, caches the latents and puts fresh adapters into the model.
-    pub(crate) fn start(trainer: Trainer, observer: &'a mut dyn Observer) -> Result<Self, TrainError> {
-        let Trainer { config, plan, device, data, heldout, mut model, optimizer, schedule, objective, handle } =
-            trainer;
+    pub(crate) fn start(
+        trainer: Trainer,
+        observer: &'a mut dyn Observer,
+    ) -> Result<Self, TrainError> {
+        let Trainer {
+            config,
+            plan,
+            device,
+            data,
+            heldout,
+            mut model,
+            optimizer,
+            schedule,
+            objective,
+            handle,
+        } = trainer;
         let folder = RunFolder::create(&config)?;
         let total = data.entries().len();
         let latents = LatentCache::compute(data.as_ref(), &model.vae, &device, |done| {
@@ -60,7 +73,13 @@ impl<'a> Run<'a> {
             .collect();
         Ok(Self {
             facts: facts(&config, data.as_ref(), &model, &plan),
-            feed: Feed::new(&config, data.as_ref(), latents, model.scheduler.num_train_timesteps, &device),
+            feed: Feed::new(
+                &config,
+                data.as_ref(),
+                latents,
+                model.scheduler.num_train_timesteps,
+                &device,
+            ),
             drawing: DrawSettings::of_run(&config),
             learner: Learner::new(model, optimizer, config.train.max_grad_norm),
             rates: Rates::new(config.train.unet_lr).with_prefix("lora_te", config.train.text_lr),
@@ -85,20 +104,42 @@ impl<'a> Run<'a> {
     /// The loop: every decision of a training run, in order.
     pub(crate) fn train(mut self) -> Result<Outcome, TrainError> {
         let began = Instant::now();
-        let Injected { modules, parameters } = self.injected;
-        self.tell(&Event::Started { steps: self.plan.steps, modules, parameters })?;
-        let (batch_size, accumulation) = (self.config.train.batch_size, self.config.train.accumulation.get());
+        let Injected {
+            modules,
+            parameters,
+        } = self.injected;
+        self.tell(&Event::Started {
+            steps: self.plan.steps,
+            modules,
+            parameters,
+        })?;
+        let (batch_size, accumulation) = (
+            self.config.train.batch_size,
+            self.config.train.accumulation.get(),
+        );
         self.measure()?;
         'epochs: for epoch in 1..=self.plan.epochs {
             self.outcome.epochs = epoch;
-            let batches = epoch_plan(self.data.entries(), batch_size, self.config.train.seed, epoch);
+            let batches = epoch_plan(
+                self.data.entries(),
+                batch_size,
+                self.config.train.seed,
+                epoch,
+            );
             for batches in batches.chunks(accumulation) {
-                if self.stopping || self.handle.is_stopping() || self.outcome.steps == self.plan.steps {
+                if self.stopping
+                    || self.handle.is_stopping()
+                    || self.outcome.steps == self.plan.steps
+                {
                     break 'epochs;
                 }
                 self.step(epoch, batches)?;
                 self.outcome.steps += 1;
-                if self.outcome.steps.is_multiple_of(self.config.train.log_every.get() as u64) {
+                if self
+                    .outcome
+                    .steps
+                    .is_multiple_of(self.config.train.log_every.get() as u64)
+                {
                     self.report()?; // host sync here
                 }
                 self.look()?;
@@ -128,8 +169,13 @@ impl<'a> Run<'a> {
         let weight = 1.0 / self.config.train.accumulation.get() as f64;
         let mut losses = Vec::with_capacity(batches.len());
         for showings in batches {
-            let batch = self.feed.batch(&self.learner.model().tokenizer, epoch, showings);
-            losses.push(self.learner.accumulate(self.objective.as_ref(), &batch, weight));
+            let batch = self
+                .feed
+                .batch(&self.learner.model().tokenizer, epoch, showings);
+            losses.push(
+                self.learner
+                    .accumulate(self.objective.as_ref(), &batch, weight),
+            );
         }
         let rates = self.rates.scaled(self.schedule.at(self.outcome.steps));
         let norm = self.learner.step(&rates)?;
@@ -137,17 +183,25 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Makes sure that every step so far gave finite numbers. Waits for the device.
+    pub(crate) fn settle(&mut self) -> Result<(), TrainError> {
+        let first = self.outcome.steps - self.meter.pending() as u64;
+        let not_finite = |place| TrainError::NotFinite {
+            step: first + place as u64 + 1,
+        };
+        self.meter.settle().map_err(not_finite)
+    }
+
     /// Reads the losses since the last report back and tells them.
     fn report(&mut self) -> Result<(), TrainError> {
+        self.settle()?;
         let (step, steps) = (self.outcome.steps, self.plan.steps);
-        let pending = self.meter.pending() as u64;
-        let reading = self
-            .meter
-            .read()
-            .map_err(|place| TrainError::NotFinite { step: step - pending + place as u64 + 1 })?;
-        let Some(reading) = reading else { return Ok(()) };
+        let pending = self.meter.pending() as f64;
+        let Some(reading) = self.meter.read() else {
+            return Ok(());
+        };
         self.outcome.loss = reading.smooth_loss;
-        self.outcome.training_seconds += reading.seconds_per_step * pending as f64;
+        self.outcome.training_seconds += reading.seconds_per_step * pending;
         let left = reading.seconds_per_step * (steps - step) as f64;
         let report = StepReport {
             step,
@@ -156,7 +210,10 @@ impl<'a> Run<'a> {
             loss: reading.loss,
             smooth_loss: reading.smooth_loss,
             grad_norm: reading.grad_norm,
-            learning_rate: self.rates.scaled(self.schedule.at(step.saturating_sub(1))).at("lora_unet"),
+            learning_rate: self
+                .rates
+                .scaled(self.schedule.at(step.saturating_sub(1)))
+                .at("lora_unet"),
             steps_per_second: reading.seconds_per_step.recip(),
             left: Duration::from_secs_f64(left),
         };

@@ -29,7 +29,11 @@ impl RunFolder {
             let path = path.to_path_buf();
             move |source| WriteError { path, source }
         };
-        let folder = Self { metrics: Self::open(&path, config).map_err(at(&path))?, path, name: config.output.name.clone() };
+        let folder = Self {
+            metrics: Self::open(&path, config).map_err(at(&path))?,
+            path,
+            name: config.output.name.clone(),
+        };
         folder.write("resolved.toml", config.absolute().to_toml().as_bytes())?;
         Ok(folder)
     }
@@ -55,12 +59,14 @@ impl RunFolder {
 
     /// Where the file of a finished epoch goes.
     pub fn epoch_file(&self, epoch: u64) -> PathBuf {
-        self.path.join(format!("{}-{epoch:06}.safetensors", self.name))
+        self.path
+            .join(format!("{}-{epoch:06}.safetensors", self.name))
     }
 
     /// Where the file of a step in the middle of an epoch goes.
     pub fn step_file(&self, step: u64) -> PathBuf {
-        self.path.join(format!("{}-step{step:08}.safetensors", self.name))
+        self.path
+            .join(format!("{}-step{step:08}.safetensors", self.name))
     }
 
     /// Where the last file goes.
@@ -70,7 +76,9 @@ impl RunFolder {
 
     /// Where a preview goes.
     pub fn preview_file(&self, step: u64, prompt: usize) -> PathBuf {
-        self.path.join("previews").join(format!("step{step:08}-{prompt}.png"))
+        self.path
+            .join("previews")
+            .join(format!("step{step:08}-{prompt}.png"))
     }
 
     /// Writes `bytes` to `name` in the folder, whole or not at all.
@@ -96,9 +104,10 @@ impl RunFolder {
     pub fn log(&mut self, event: &Event<'_>) -> Result<(), WriteError> {
         let mut line = serde_json::to_vec(event).unwrap_or_default();
         line.push(b'\n');
-        self.metrics
-            .write_all(&line)
-            .map_err(|source| WriteError { path: self.path.join("metrics.jsonl"), source })
+        self.metrics.write_all(&line).map_err(|source| WriteError {
+            path: self.path.join("metrics.jsonl"),
+            source,
+        })
     }
 }
 
@@ -106,9 +115,13 @@ impl RunFolder {
 fn earlier_file(folder: &Path, name: &str) -> io::Result<Option<String>> {
     for entry in fs::read_dir(folder)? {
         let file = entry?.file_name().to_string_lossy().into_owned();
-        let rest = file.strip_prefix(name).and_then(|rest| rest.strip_suffix(".safetensors"));
+        let rest = file
+            .strip_prefix(name)
+            .and_then(|rest| rest.strip_suffix(".safetensors"));
         let number = |rest: &str| {
-            let number = rest.strip_prefix("-step").or_else(|| rest.strip_prefix('-'));
+            let number = rest
+                .strip_prefix("-step")
+                .or_else(|| rest.strip_prefix('-'));
             number.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
         };
         if rest.is_some_and(|rest| rest.is_empty() || number(rest)) {
@@ -128,15 +141,28 @@ mod tests {
         let mut config = TrainConfig::default();
         config.output.folder = folder.path().to_path_buf();
         config.output.name = "cat".to_owned();
-        for foreign in ["cats-000001.safetensors", "cat-best.safetensors", "cat.json"] {
+        for foreign in [
+            "cats-000001.safetensors",
+            "cat-best.safetensors",
+            "cat.json",
+        ] {
             fs::write(folder.path().join(foreign), "").expect("written");
         }
         RunFolder::create(&config).expect("nothing of ours is there");
-        let files = ["cat.safetensors", "cat-000001.safetensors", "cat-step00000007.safetensors"];
+        let files = [
+            "cat.safetensors",
+            "cat-000001.safetensors",
+            "cat-step00000007.safetensors",
+        ];
         for file in files {
             fs::write(folder.path().join(file), "").expect("written");
-            let error = RunFolder::create(&config).expect_err("would be replaced").to_string();
-            assert!(error.contains(file) && error.contains("overwrite"), "{error}");
+            let error = RunFolder::create(&config)
+                .expect_err("would be replaced")
+                .to_string();
+            assert!(
+                error.contains(file) && error.contains("overwrite"),
+                "{error}"
+            );
             fs::remove_file(folder.path().join(file)).expect("removed");
         }
         fs::write(folder.path().join("cat.safetensors"), "").expect("written");
@@ -152,7 +178,10 @@ mod tests {
         config.model.path = "base".into();
         RunFolder::create(&config).expect("made");
         let again = TrainConfig::read(folder.path().join("resolved.toml"), &[]).expect("valid");
-        assert_eq!(again.model.path, std::path::absolute("base").expect("a path"));
+        assert_eq!(
+            again.model.path,
+            std::path::absolute("base").expect("a path")
+        );
         assert_eq!(again.output, config.output);
     }
 }

@@ -19,13 +19,24 @@ impl RunRecord {
         match *event {
             Event::Stepped(report) => {
                 self.curve.points.push((report.step, report.loss));
-                self.curve.learning_rate.push((report.step, report.learning_rate));
+                self.curve
+                    .learning_rate
+                    .push((report.step, report.learning_rate));
             }
             Event::Measured { step, heldout_loss } => self.curve.heldout.push((step, heldout_loss)),
             Event::Saved { step, path, .. } => {
-                let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                let name = path
+                    .file_stem()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned();
                 // The last file has the contents of the last numbered one: one mark is enough.
-                if self.curve.saved.last().is_none_or(|(last, _)| *last != step) {
+                if self
+                    .curve
+                    .saved
+                    .last()
+                    .is_none_or(|(last, _)| *last != step)
+                {
                     self.curve.saved.push((step, name));
                 }
             }
@@ -47,8 +58,14 @@ impl RunRecord {
     /// # Errors
     /// A preview that is not there any more.
     pub fn film_strip(&self, most: usize) -> image::ImageResult<FilmStrip> {
-        let blank = |(step, _): &(u64, Vec<PathBuf>)| Frame { step: *step, pictures: Vec::new() };
-        let mut strip = FilmStrip { frames: self.previews.iter().map(blank).collect() }.thinned(most);
+        let blank = |(step, _): &(u64, Vec<PathBuf>)| Frame {
+            step: *step,
+            pictures: Vec::new(),
+        };
+        let mut strip = FilmStrip {
+            frames: self.previews.iter().map(blank).collect(),
+        }
+        .thinned(most);
         for frame in &mut strip.frames {
             let images = self.previews.iter().filter(|(step, _)| *step == frame.step);
             for image in images.flat_map(|(_, images)| images) {
@@ -72,7 +89,10 @@ mod tests {
     fn events_become_curve_and_strip() {
         let folder = tempfile::tempdir().expect("a folder");
         let mut record = RunRecord::default();
-        record.note(&Event::Measured { step: 0, heldout_loss: 0.2 });
+        record.note(&Event::Measured {
+            step: 0,
+            heldout_loss: 0.2,
+        });
         let report = StepReport {
             step: 10,
             steps: 20,
@@ -86,20 +106,32 @@ mod tests {
         };
         record.note(&Event::Stepped(&report));
         for name in ["a-000001.safetensors", "a.safetensors"] {
-            record.note(&Event::Saved { step: 20, epoch: 1, path: Path::new(name) });
+            record.note(&Event::Saved {
+                step: 20,
+                epoch: 1,
+                path: Path::new(name),
+            });
         }
         for step in [10, 20] {
             for prompt in 0..2 {
                 let image = folder.path().join(format!("{step}-{prompt}.png"));
                 RgbImage::new(4, 4).save(&image).expect("a picture");
-                record.note(&Event::Sampled { step, prompt, image: &image });
+                record.note(&Event::Sampled {
+                    step,
+                    prompt,
+                    image: &image,
+                });
             }
         }
         assert_eq!(record.curve().points, [(10, 0.1)]);
         assert_eq!(record.curve().heldout, [(0, 0.2)]);
         assert_eq!(record.curve().saved, [(20, "a-000001".to_owned())]);
         let strip = record.film_strip(9).expect("read");
-        let frames: Vec<_> = strip.frames.iter().map(|frame| (frame.step, frame.pictures.len())).collect();
+        let frames: Vec<_> = strip
+            .frames
+            .iter()
+            .map(|frame| (frame.step, frame.pictures.len()))
+            .collect();
         assert_eq!(frames, [(10, 2), (20, 2)]);
         assert_eq!(record.film_strip(1).expect("read").frames.len(), 1);
     }

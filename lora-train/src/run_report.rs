@@ -12,10 +12,7 @@ use thiserror::Error;
 use crate::{
     Outcome, RunRecord,
     config::TrainConfig,
-    picture::{
-        CurveError, Grid, PageError, PngError, Report,
-        png, report_page,
-    },
+    picture::{CurveError, Grid, PageError, PngError, Report, png, report_page},
 };
 
 /// Steps whose previews stand on the page; of more, so many evenly spaced ones.
@@ -86,7 +83,13 @@ pub enum ReportError {
 impl RunReport<'_> {
     /// The numbers.
     pub fn summary(&self) -> RunSummary {
-        let Outcome { heldout, files, best, last, .. } = self.outcome;
+        let Outcome {
+            heldout,
+            files,
+            best,
+            last,
+            ..
+        } = self.outcome;
         let measured = |point: Option<&(u64, f64)>| point.map(|(_, loss)| *loss);
         RunSummary {
             name: self.config.output.name.clone(),
@@ -122,7 +125,9 @@ impl RunReport<'_> {
     }
 
     fn put(&self, name: &str, bytes: &[u8]) -> Result<(), WriteError> {
-        write_atomically(&self.config.output.folder.join(name), |file| file.write_all(bytes))
+        write_atomically(self.config.output.folder.join(name), |file| {
+            file.write_all(bytes)
+        })
     }
 
     fn page(&self, summary: &RunSummary) -> Result<Report, ReportError> {
@@ -139,7 +144,11 @@ impl RunReport<'_> {
 }
 
 fn rate(outcome: &Outcome) -> f64 {
-    if outcome.training_seconds > 0.0 { outcome.steps as f64 / outcome.training_seconds } else { 0.0 }
+    if outcome.training_seconds > 0.0 {
+        outcome.steps as f64 / outcome.training_seconds
+    } else {
+        0.0
+    }
 }
 
 fn file_name(path: &Path) -> PathBuf {
@@ -176,10 +185,17 @@ fn numbers(config: &TrainConfig, summary: &RunSummary) -> Vec<(String, String)> 
         ("held-out loss before", summary.heldout_loss_before),
         ("held-out loss after", summary.heldout_loss_after),
     ];
-    numbers.extend(heldout.into_iter().filter_map(|(name, loss)| Some((name, format!("{:.4}", loss?)))));
+    numbers.extend(
+        heldout
+            .into_iter()
+            .filter_map(|(name, loss)| Some((name, format!("{:.4}", loss?)))),
+    );
     numbers.push(("rank", config.lora.rank.to_string()));
     numbers.push(("device", config.train.device.to_string()));
-    numbers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    numbers
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// Seconds as a person says them: `48 s`, `1:48 min`, `2:01 h`.
@@ -211,7 +227,12 @@ mod tests {
         };
         let record = RunRecord::default();
         let grid = Grid::default();
-        let report = RunReport { config: &config, outcome: &outcome, record: &record, grid: Some(&grid) };
+        let report = RunReport {
+            config: &config,
+            outcome: &outcome,
+            record: &record,
+            grid: Some(&grid),
+        };
         let summary = report.write().expect("written");
         assert_eq!(summary.heldout_loss_before, Some(0.2175));
         assert_eq!(summary.heldout_loss_after, Some(0.0877));
@@ -221,7 +242,11 @@ mod tests {
             assert!(folder.path().join(name).is_file(), "no {name}");
         }
         let page = std::fs::read_to_string(folder.path().join("index.html")).expect("a page");
-        assert!(page.contains("went from 0.2175 to 0.0877"), "{}", &page[..200]);
+        assert!(
+            page.contains("went from 0.2175 to 0.0877"),
+            "{}",
+            &page[..200]
+        );
     }
 
     #[test]

@@ -112,7 +112,12 @@ impl Trainer {
         let device = config.train.device.resolve()?;
         let data = ImageFolders::open(&config.dataset)?;
         let model = &config.model;
-        let model = BaseModel::load(&model.path, model.config.as_deref(), model.precision, &device)?;
+        let model = BaseModel::load(
+            &model.path,
+            model.config.as_deref(),
+            model.precision,
+            &device,
+        )?;
         let heldout = config.heldout.folder.as_ref().map(|folder| {
             ImageFolders::open(&DatasetConfig {
                 folders: vec![FolderConfig::new(folder)],
@@ -139,10 +144,19 @@ impl Trainer {
     ) -> Result<Self, TrainError> {
         let plan = Plan::new(&config, data.as_ref(), &model.tokenizer, &[])?;
         let settings = |section: &str, errors: Vec<SettingError>| PlanError {
-            problems: errors.into_iter().map(|error| format!("{section}: {error}")).collect(),
+            problems: errors
+                .into_iter()
+                .map(|error| format!("{section}: {error}"))
+                .collect(),
         };
-        let optimizer = config.optimizer.build().map_err(|errors| settings("optimizer", errors))?;
-        let schedule = config.schedule.build(plan.steps).map_err(|errors| settings("schedule", errors))?;
+        let optimizer = config
+            .optimizer
+            .build()
+            .map_err(|errors| settings("optimizer", errors))?;
+        let schedule = config
+            .schedule
+            .build(plan.steps)
+            .map_err(|errors| settings("schedule", errors))?;
         let objective = Denoising::new(&config.objective, &model, config.model.clip_skip);
         Ok(Self {
             config,
@@ -160,22 +174,34 @@ impl Trainer {
 
     /// Trains by another rule than the config's.
     pub fn with_optimizer(self, optimizer: impl Optimizer + 'static) -> Self {
-        Self { optimizer: Box::new(optimizer), ..self }
+        Self {
+            optimizer: Box::new(optimizer),
+            ..self
+        }
     }
 
     /// Trains at another course of the learning rate than the config's.
     pub fn with_schedule(self, schedule: impl Schedule + 'static) -> Self {
-        Self { schedule: Box::new(schedule), ..self }
+        Self {
+            schedule: Box::new(schedule),
+            ..self
+        }
     }
 
     /// Trains on another loss than the config's.
     pub fn with_objective(self, objective: impl Objective + 'static) -> Self {
-        Self { objective: Box::new(objective), ..self }
+        Self {
+            objective: Box::new(objective),
+            ..self
+        }
     }
 
     /// Measures the held-out loss on these pictures.
     pub fn with_heldout(self, data: Box<dyn Dataset>) -> Self {
-        Self { heldout: Some(data), ..self }
+        Self {
+            heldout: Some(data),
+            ..self
+        }
     }
 
     /// What the run will do.

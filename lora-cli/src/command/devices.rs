@@ -28,7 +28,10 @@ struct Document {
 
 impl Devices {
     pub(crate) fn run(self, printer: &Printer) -> End {
-        let document = Document { devices: list_devices(), not_built_in: backends_left_out() };
+        let document = Document {
+            devices: list_devices(),
+            not_built_in: backends_left_out(),
+        };
         if self.json {
             printer.document(&document);
         } else {
@@ -39,17 +42,31 @@ impl Devices {
 }
 
 fn table(document: &Document) -> String {
-    let width = document.devices.iter().map(|device| device.name.len()).max().unwrap_or(0);
+    let width = document
+        .devices
+        .iter()
+        .map(|device| device.name.len())
+        .max()
+        .unwrap_or(0);
     let mut lines: Vec<String> = document
         .devices
         .iter()
-        .map(|DeviceListing { name, description, auto }| {
-            let taken = if *auto { "  (taken by auto)" } else { "" };
-            format!("{name:width$}  {description}{taken}")
-        })
+        .map(
+            |DeviceListing {
+                 name,
+                 description,
+                 auto,
+             }| {
+                let taken = if *auto { "  (taken by auto)" } else { "" };
+                format!("{name:width$}  {description}{taken}")
+            },
+        )
         .collect();
     if !document.not_built_in.is_empty() {
-        lines.push(format!("not built in: {}", document.not_built_in.join(", ")));
+        lines.push(format!(
+            "not built in: {}",
+            document.not_built_in.join(", ")
+        ));
     }
     lines.join("\n")
 }

@@ -20,11 +20,11 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   lora grid -m model.safetensors output/ -p \"a photo of sks dog\"
-  lora grid -m quickstart/mini/base quickstart/blueprint-00000?.safetensors -l 3 -p \"blprnt style, owl, bird\"
-  lora grid -m model.safetensors style.safetensors --strengths 0,0.6,0.8,1 --prompts prompts.txt -o style
+  lora grid -m model.safetensors output/dog-00000?.safetensors -p \"sks dog\" -p \"a dog\"
+  lora grid -m model.safetensors style.safetensors --strengths 0,0.6,0.8,1 -p \"a cat\" -o style
 
-Every file is a column and every strength a row; strength 0 is the model without LoRA. `-o style` writes style.png and
-style.html, which stands alone and enlarges what is clicked.";
+Every file is a column and every strength a row; strength 0 is the model without LoRA. `-o style`
+writes style.png and style.html, which stands alone and enlarges what is clicked.";
 
 /// Compare LoRA files at several strengths in one labelled picture
 #[derive(Args, Debug)]
@@ -62,22 +62,37 @@ impl Grid {
         let prompts = self.drawing.prompts(&self.prompt)?;
         let files = lora_files(&self.files)?;
         let (mut model, device) = self.model.load(printer)?;
-        let settings = self.drawing.settings(&model, &prompts, self.model.clip_skip);
-        let comparison = Comparison { files, strengths: self.strengths, prompts, settings };
+        let settings = self
+            .drawing
+            .settings(&model, &prompts, self.model.clip_skip);
+        let comparison = Comparison {
+            files,
+            strengths: self.strengths,
+            prompts,
+            settings,
+        };
         let bar = printer.bar(comparison.drawings() as u64, "cells");
         let grid = comparison.draw(&mut model, &device, |done| {
             bar.set_position(done as u64);
             Flow::Continue(())
         })?;
         bar.finish_and_clear();
-        let document = Document { png: with_ending(&self.out, "png"), html: with_ending(&self.out, "html") };
-        let write = |path: &Path, bytes: &[u8]| write_atomically(path, |file| file.write_all(bytes));
+        let document = Document {
+            png: with_ending(&self.out, "png"),
+            html: with_ending(&self.out, "html"),
+        };
+        let write =
+            |path: &Path, bytes: &[u8]| write_atomically(path, |file| file.write_all(bytes));
         write(&document.png, &png::encode(&grid.render(), None)?)?;
         write(&document.html, grid_page(&grid)?.as_bytes())?;
         if self.json {
             printer.document(&document);
         } else {
-            printer.result(&format!("{}\n{}", document.png.display(), document.html.display()));
+            printer.result(&format!(
+                "{}\n{}",
+                document.png.display(),
+                document.html.display()
+            ));
         }
         Ok(End::Done)
     }
@@ -94,7 +109,10 @@ fn lora_files(given: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
         let entries = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let entries = entries.with_context(|| path.display().to_string())?;
         let mut inside: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
-        inside.retain(|path| path.extension().is_some_and(|extension| extension == "safetensors"));
+        inside.retain(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "safetensors")
+        });
         if inside.is_empty() {
             bail!("{}: there is no .safetensors file in it", path.display());
         }
@@ -106,8 +124,16 @@ fn lora_files(given: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
 
 /// `style` and `style.png` mean the same; `style-0.5` keeps its number.
 fn with_ending(path: &Path, ending: &str) -> PathBuf {
-    let bare = ["png", "html"].iter().find(|known| path.extension().is_some_and(|extension| extension == **known));
-    let mut name = if bare.is_some() { path.with_extension("") } else { path.to_path_buf() }.into_os_string();
+    let bare = ["png", "html"].iter().find(|known| {
+        path.extension()
+            .is_some_and(|extension| extension == **known)
+    });
+    let mut name = if bare.is_some() {
+        path.with_extension("")
+    } else {
+        path.to_path_buf()
+    }
+    .into_os_string();
     name.push(".");
     name.push(ending);
     name.into()
@@ -119,8 +145,15 @@ mod tests {
 
     #[test]
     fn the_ending_is_added_or_replaced() {
-        for (given, expected) in [("a/style", "a/style.png"), ("style.html", "style.png"), ("v0.5", "v0.5.png")] {
-            assert_eq!(with_ending(Path::new(given), "png"), PathBuf::from(expected));
+        for (given, expected) in [
+            ("a/style", "a/style.png"),
+            ("style.html", "style.png"),
+            ("v0.5", "v0.5.png"),
+        ] {
+            assert_eq!(
+                with_ending(Path::new(given), "png"),
+                PathBuf::from(expected)
+            );
         }
     }
 }

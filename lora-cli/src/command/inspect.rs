@@ -51,7 +51,12 @@ fn text(inspection: &Inspection) -> String {
     } else {
         lines.push("metadata".to_owned());
     }
-    let width = inspection.metadata.keys().map(String::len).max().unwrap_or(0);
+    let width = inspection
+        .metadata
+        .keys()
+        .map(String::len)
+        .max()
+        .unwrap_or(0);
     let entry = |(key, value): (&String, &String)| format!("  {key:width$}  {}", cut(value));
     lines.extend(inspection.metadata.iter().map(entry));
     lines.join("\n")
@@ -111,7 +116,10 @@ mod tests {
     #[test]
     fn long_values_are_cut_between_characters() {
         let value = "é".repeat(VALUE_WIDTH + 1);
-        assert_eq!(cut(&value), format!("{}… (101 characters)", "é".repeat(VALUE_WIDTH)));
+        assert_eq!(
+            cut(&value),
+            format!("{}… (101 characters)", "é".repeat(VALUE_WIDTH))
+        );
         assert_eq!(cut("a\nb"), "a b");
     }
 }

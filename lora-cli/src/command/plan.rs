@@ -44,7 +44,10 @@ fn text(config: &TrainConfig, plan: &RunPlan) -> String {
         format!("resolution {}", config.dataset.resolution),
     ];
     lines.extend(longest.map(|picture| {
-        format!("longest caption {} tokens of {}", picture.tokens, config.model.max_tokens)
+        format!(
+            "longest caption {} tokens of {}",
+            picture.tokens, config.model.max_tokens
+        )
     }));
     lines.extend(plan.notes.iter().map(|note| format!("note: {note}")));
     lines.join("\n")

@@ -52,11 +52,27 @@ impl Quickstart {
     pub(crate) fn run(self, printer: &Printer) -> anyhow::Result<End> {
         let began = Instant::now();
         starter::unpack(&self.out)?;
-        printer.note(&format!("unpacked a small model and pictures to {}", self.out.join("mini").display()));
-        let Finished { config, outcome, record, handle } = training::train(self.config()?, printer, false)?;
-        let grid = if outcome.stopped { None } else { Some(compare(&config, &outcome.files, &handle, printer)?) };
-        let report =
-            RunReport { config: &config, outcome: &outcome, record: &record, grid: grid.as_ref() };
+        printer.note(&format!(
+            "unpacked a small model and pictures to {}",
+            self.out.join("mini").display()
+        ));
+        let Finished {
+            config,
+            outcome,
+            record,
+            handle,
+        } = training::train(self.config()?, printer, false)?;
+        let grid = if outcome.stopped {
+            None
+        } else {
+            Some(compare(&config, &outcome.files, &handle, printer)?)
+        };
+        let report = RunReport {
+            config: &config,
+            outcome: &outcome,
+            record: &record,
+            grid: grid.as_ref(),
+        };
         let summary = report.write()?;
         if self.json {
             printer.document(&summary);
@@ -64,7 +80,11 @@ impl Quickstart {
             printer.result(&training::result(&config.output.folder, &outcome, &summary));
             printer.result(&self.what_next(began.elapsed().as_secs()));
         }
-        Ok(if outcome.stopped || handle.is_stopping() { End::Stopped } else { End::Done })
+        Ok(if outcome.stopped || handle.is_stopping() {
+            End::Stopped
+        } else {
+            End::Done
+        })
     }
 
     fn config(&self) -> anyhow::Result<TrainConfig> {
@@ -109,23 +129,41 @@ fn rescale(config: &mut TrainConfig, steps: u64) {
     }
     config.train.max_steps = Some(steps);
     config.train.epochs = steps.div_ceil(repeats * STEPS_PER_REPEAT);
-    config.preview.every = steps.div_ceil(FILES);
+    config.preview.every = (steps / FILES).max(1);
     if let Warmup::Steps(warmup) = &mut config.schedule.warmup {
         *warmup = (*warmup).min(steps / 5);
     }
 }
 
 /// Draws all saved files at several strengths; a stop leaves the rest blank.
-fn compare(config: &TrainConfig, files: &[PathBuf], handle: &Handle, printer: &Printer) -> anyhow::Result<Grid> {
+fn compare(
+    config: &TrainConfig,
+    files: &[PathBuf],
+    handle: &Handle,
+    printer: &Printer,
+) -> anyhow::Result<Grid> {
     let model = &config.model;
     let device = config.train.device.resolve()?;
-    let mut model = BaseModel::load(&model.path, model.config.as_deref(), model.precision, &device)?;
+    let mut model = BaseModel::load(
+        &model.path,
+        model.config.as_deref(),
+        model.precision,
+        &device,
+    )?;
     let comparison = Comparison::of_run(config, files.to_vec())?;
-    printer.note(&format!("drawing {} files at {} strengths", files.len(), comparison.strengths.len()));
+    printer.note(&format!(
+        "drawing {} files at {} strengths",
+        files.len(),
+        comparison.strengths.len()
+    ));
     let bar = printer.bar(comparison.drawings() as u64, "cells");
     let grid = comparison.draw(&mut model, &device, |done| {
         bar.set_position(done as u64);
-        if handle.is_stopping() { Flow::Break(()) } else { Flow::Continue(()) }
+        if handle.is_stopping() {
+            Flow::Break(())
+        } else {
+            Flow::Continue(())
+        }
     })?;
     bar.finish_and_clear();
     Ok(grid)
@@ -140,7 +178,11 @@ mod tests {
         for steps in [1, 6, 36, 40, 300, 1000] {
             let mut config = TrainConfig::default();
             rescale(&mut config, steps);
-            assert!((1..=6).contains(&config.train.epochs), "{steps} steps: {} epochs", config.train.epochs);
+            assert!(
+                (1..=6).contains(&config.train.epochs),
+                "{steps} steps: {} epochs",
+                config.train.epochs
+            );
         }
         let mut config = TrainConfig::default();
         rescale(&mut config, 300);

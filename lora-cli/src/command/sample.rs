@@ -10,23 +10,20 @@ use lora_train::{Device, DrawSettings, Prompt, draw, infotext, picture::png};
 use serde::Serialize;
 
 use crate::{
-    cli::End,
-    draw_arguments::DrawArguments,
-    lora_argument::LoraArgument,
-    model_arguments::ModelArguments,
-    printer::Printer,
+    cli::End, draw_arguments::DrawArguments, lora_argument::LoraArgument,
+    model_arguments::ModelArguments, printer::Printer,
 };
 
 const EXAMPLES: &str = "\
 Examples:
   lora sample -m model.safetensors \"a photo of a cat\"
-  lora sample -m quickstart/mini/base --lora quickstart/blueprint.safetensors:0.8 -l 3 \"blprnt style, owl, bird\"
+  lora sample -m model.safetensors --lora style.safetensors:0.8 -l 5 \"a cat\" \"a dog\"
   lora sample -m model.safetensors --prompts prompts.txt -o pictures
 
 A prompt may end in options, as in kohya's sample files:
   a cat on a sofa --n blurry, dark --w 512 --h 768 --s 30 --l 7.5 --d 42
-for what it should not show, width, height, steps, guidance and seed. The pictures carry their settings as A1111 writes
-and reads them.";
+for what it should not show, width, height, steps, guidance and seed. The pictures carry their
+settings as A1111 writes and reads them.";
 
 /// Draw pictures, with or without LoRAs
 #[derive(Args, Debug)]
@@ -63,7 +60,9 @@ impl Sample {
         let files = files.collect::<Result<Vec<_>, _>>()?;
         let (mut model, device) = self.model.load(printer)?;
         self.add_loras(&mut model, &files, &device)?;
-        let settings = self.drawing.settings(&model, &prompts, self.model.clip_skip);
+        let settings = self
+            .drawing
+            .settings(&model, &prompts, self.model.clip_skip);
         let bar = printer.bar(prompts.len() as u64, "pictures");
         for (prompt, path) in prompts.iter().zip(&names) {
             self.draw(&model, prompt, settings, path, &device)?;
@@ -81,15 +80,27 @@ impl Sample {
 
     /// Where the pictures go: the file that was named, or the next free numbers of the folder.
     fn names(&self, count: usize) -> anyhow::Result<Vec<PathBuf>> {
-        if count == 1 && self.out.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) {
+        if count == 1
+            && self
+                .out
+                .extension()
+                .is_some_and(|extension| extension.eq_ignore_ascii_case("png"))
+        {
             return Ok(vec![self.out.clone()]);
         }
         let last = last_number(&self.out).with_context(|| self.out.display().to_string())?;
-        Ok((1..=count).map(|index| self.out.join(format!("{:05}.png", last + index))).collect())
+        Ok((1..=count)
+            .map(|index| self.out.join(format!("{:05}.png", last + index)))
+            .collect())
     }
 
     /// All but the last file are added to the weights themselves, for a layer has one adapter.
-    fn add_loras(&self, model: &mut BaseModel, files: &[LoraFile], device: &Device) -> anyhow::Result<()> {
+    fn add_loras(
+        &self,
+        model: &mut BaseModel,
+        files: &[LoraFile],
+        device: &Device,
+    ) -> anyhow::Result<()> {
         for (argument, file) in self.loras.iter().zip(files) {
             model.merge_adapters();
             let attached = model.attach(file, argument.strength, device);

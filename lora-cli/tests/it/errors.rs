@@ -18,18 +18,46 @@ fn mistakes_are_told_in_words_that_help() {
         ("unknown_option", &["train", "--epochs", "3"]),
         ("no_such_config", &["train", "nowhere.toml"]),
         ("mistyped_key", &["plan", "typo.toml"]),
-        ("mistyped_override", &["plan", &run, "--set", "train.epoch=3"]),
-        ("many_problems", &["plan", &run, "--set", "train.epochs=0", "--set", "lora.rank=0"]),
-        ("no_pictures", &["plan", &run, "--set", "dataset.folders=[{path='done'}]"]),
-        ("no_such_model", &["train", &run, "--set", "model.path=nowhere"]),
-        ("earlier_run", &["train", &run, "--set", "output.folder=done"]),
+        (
+            "mistyped_override",
+            &["plan", &run, "--set", "train.epoch=3"],
+        ),
+        (
+            "many_problems",
+            &[
+                "plan",
+                &run,
+                "--set",
+                "train.epochs=0",
+                "--set",
+                "lora.rank=0",
+            ],
+        ),
+        (
+            "no_pictures",
+            &["plan", &run, "--set", "dataset.folders=[{path='done'}]"],
+        ),
+        (
+            "no_such_model",
+            &["train", &run, "--set", "model.path=nowhere"],
+        ),
+        (
+            "earlier_run",
+            &["train", &run, "--set", "output.folder=done"],
+        ),
         ("unknown_device", &["plan", &run, "--device", "gpu"]),
         ("no_prompt", &["sample", "-m", &base]),
         ("bad_prompt", &["sample", "-m", &base, "a cat --s many"]),
-        ("bad_size", &["sample", "-m", &base, "a cat", "--size", "5cm"]),
+        (
+            "bad_size",
+            &["sample", "-m", &base, "a cat", "--size", "5cm"],
+        ),
         ("misfit", &["grid", "-m", &base, LOCON, "-p", "a cat"]),
         ("no_lora", &["inspect", "notes.txt"]),
-        ("no_such_file", &["grid", "-m", &base, "nowhere.safetensors", "-p", "a cat"]),
+        (
+            "no_such_file",
+            &["grid", "-m", &base, "nowhere.safetensors", "-p", "a cat"],
+        ),
     ];
     with_filters(|| {
         for (name, arguments) in cases {

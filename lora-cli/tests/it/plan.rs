@@ -7,7 +7,16 @@ fn a_plan_shows_how_the_steps_come_about() {
     with_filters(|| {
         let told = transcript(folder.path(), &["plan", &run, "--device", "cpu"]);
         insta::assert_snapshot!("plan", told);
-        let shorter = ["plan", &run, "--device", "cpu", "--set", "train.epochs=2", "--set", "train.accumulation=2"];
+        let shorter = [
+            "plan",
+            &run,
+            "--device",
+            "cpu",
+            "--set",
+            "train.epochs=2",
+            "--set",
+            "train.accumulation=2",
+        ];
         insta::assert_snapshot!("plan_accumulated", transcript(folder.path(), &shorter));
     });
 }
@@ -15,7 +24,10 @@ fn a_plan_shows_how_the_steps_come_about() {
 #[test]
 fn a_program_can_read_it() {
     let (folder, path) = training_folder();
-    let output = run(folder.path(), &["plan", &path.display().to_string(), "--json"]);
+    let output = run(
+        folder.path(),
+        &["plan", &path.display().to_string(), "--json"],
+    );
     let plan: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(plan["images"], 24);
     assert_eq!(plan["steps_per_epoch"], 54);

@@ -11,25 +11,36 @@ use tempfile::TempDir;
 /// The small model and its pictures.
 pub const MINI: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../assets/mini");
 /// A LoRA file of sd-scripts' layout with convolutions.
-pub const LOCON: &str =
-    concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/golden/lora/tiny-sd15-locon.safetensors");
+pub const LOCON: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../testdata/golden/lora/tiny-sd15-locon.safetensors"
+);
 
 /// The program, in `folder`, untouched by the settings of whoever runs the tests.
 pub fn lora(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lora"));
-    command.current_dir(folder).env_remove("COLUMNS").env_remove("LORA_LOG");
+    command
+        .current_dir(folder)
+        .env_remove("COLUMNS")
+        .env_remove("LORA_LOG");
     command
 }
 
 /// Runs the program to its end.
 pub fn run(folder: &Path, arguments: &[&str]) -> Output {
-    lora(folder).args(arguments).output().expect("the program starts")
+    lora(folder)
+        .args(arguments)
+        .output()
+        .expect("the program starts")
 }
 
 /// What the program printed, for a snapshot.
 pub fn transcript(folder: &Path, arguments: &[&str]) -> String {
     let output = run(folder, arguments);
-    let code = output.status.code().map_or_else(|| "none".to_owned(), |code| code.to_string());
+    let code = output
+        .status
+        .code()
+        .map_or_else(|| "none".to_owned(), |code| code.to_string());
     let stdout = text(&output.stdout);
     let stderr = text(&output.stderr);
     format!("exit code {code}\n--- stdout\n{stdout}--- stderr\n{stderr}")
@@ -52,7 +63,15 @@ pub fn with_filters(check: impl FnOnce()) {
 }
 
 fn regex_of(path: &str) -> String {
-    path.chars().flat_map(|c| if c.is_alphanumeric() || c == '/' { vec![c] } else { vec!['\\', c] }).collect()
+    path.chars()
+        .flat_map(|c| {
+            if c.is_alphanumeric() || c == '/' {
+                vec![c]
+            } else {
+                vec!['\\', c]
+            }
+        })
+        .collect()
 }
 
 /// A folder with a config that trains a few steps on the small model.

@@ -8,7 +8,10 @@ use crate::program::{run, text};
 #[test]
 fn a_short_quickstart_learns_and_leaves_everything_behind() {
     let parent = tempfile::tempdir().expect("a folder");
-    let output = run(parent.path(), &["quickstart", "--steps", "40", "--device", "cpu", "--json"]);
+    let output = run(
+        parent.path(),
+        &["quickstart", "--steps", "40", "--device", "cpu", "--json"],
+    );
     assert!(output.status.success(), "{}", text(&output.stderr));
     let folder = parent.path().join("quickstart");
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -22,7 +25,12 @@ fn a_short_quickstart_learns_and_leaves_everything_behind() {
     assert_eq!(report["steps"], 40);
     assert!(loss("steps_per_second") > 0.0 && loss("seconds") > 0.0);
 
-    let files: Vec<&str> = report["files"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
+    let files: Vec<&str> = report["files"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter_map(Value::as_str)
+        .collect();
     assert_eq!(files.len(), 4);
     assert!(files.contains(&report["best_file"].as_str().expect("a name")));
     for (index, name) in files.iter().enumerate() {
@@ -30,23 +38,50 @@ fn a_short_quickstart_learns_and_leaves_everything_behind() {
         let inspected: Value = serde_json::from_slice(&inspected.stdout).expect("JSON");
         assert_eq!(inspected["metadata"]["ss_epoch"], (index + 1).to_string());
         assert_eq!(inspected["metadata"]["ss_network_dim"], "16");
-        assert!(inspected["hashes"].as_array().expect("a list").iter().all(|hash| hash["holds"] == true));
+        assert!(
+            inspected["hashes"]
+                .as_array()
+                .expect("a list")
+                .iter()
+                .all(|hash| hash["holds"] == true)
+        );
     }
     // Different epochs, different files; the last is the last epoch's.
     let hashes: BTreeSet<_> = files.iter().map(|name| model_hash(&folder, name)).collect();
     assert_eq!(hashes.len(), 4);
-    assert_eq!(model_hash(&folder, "blueprint.safetensors"), model_hash(&folder, files[3]));
+    assert_eq!(
+        model_hash(&folder, "blueprint.safetensors"),
+        model_hash(&folder, files[3])
+    );
 
-    for name in ["loss.png", "grid.png", "index.html", "run.toml", "resolved.toml", "mini/base/README.md"] {
-        assert!(fs::metadata(folder.join(name)).is_ok_and(|file| file.len() > 500), "no {name}");
+    for name in [
+        "loss.png",
+        "grid.png",
+        "index.html",
+        "run.toml",
+        "resolved.toml",
+        "mini/base/README.md",
+    ] {
+        assert!(
+            fs::metadata(folder.join(name)).is_ok_and(|file| file.len() > 500),
+            "no {name}"
+        );
     }
     let page = fs::read_to_string(folder.join("index.html")).expect("a page");
-    // Four files at five strengths with three prompts, the curve, six previews of three prompts, and the zoom.
-    assert!(page.matches("data:image/").count() >= 4 * 5 * 3 + 1 + 6 * 3);
-    assert_eq!(fs::read_dir(folder.join("previews")).expect("a folder").count(), 6 * 3);
+    // Four files at five strengths with two prompts, the curve, and six previews of two prompts.
+    assert!(page.matches("data:image/").count() >= 4 * 5 * 2 + 1 + 6 * 2);
+    assert_eq!(
+        fs::read_dir(folder.join("previews"))
+            .expect("a folder")
+            .count(),
+        6 * 2
+    );
     let metrics = fs::read_to_string(folder.join("metrics.jsonl")).expect("a file");
     let last: Value = serde_json::from_str(metrics.lines().last().expect("lines")).expect("JSON");
-    assert_eq!((last["event"].as_str(), last["steps"].as_u64()), (Some("finished"), Some(40)));
+    assert_eq!(
+        (last["event"].as_str(), last["steps"].as_u64()),
+        (Some("finished"), Some(40))
+    );
 }
 
 fn json(path: &Path) -> Value {
@@ -56,5 +91,8 @@ fn json(path: &Path) -> Value {
 fn model_hash(folder: &Path, name: &str) -> String {
     let inspected = run(folder, &["inspect", name, "--json"]);
     let inspected: Value = serde_json::from_slice(&inspected.stdout).expect("JSON");
-    inspected["metadata"]["sshs_model_hash"].as_str().expect("a hash").to_owned()
+    inspected["metadata"]["sshs_model_hash"]
+        .as_str()
+        .expect("a hash")
+        .to_owned()
 }

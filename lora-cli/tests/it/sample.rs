@@ -9,15 +9,36 @@ use crate::program::{MINI, run, text, training_folder};
 fn pictures_carry_their_settings_and_the_lora_shows() {
     let (folder, path) = training_folder();
     let here = folder.path();
-    let train = ["train", &path.display().to_string(), "--set", "train.max_steps=2", "-q"];
+    let train = [
+        "train",
+        &path.display().to_string(),
+        "--set",
+        "train.max_steps=2",
+        "-q",
+    ];
     let trained = run(here, &train);
     assert!(trained.status.success(), "{}", text(&trained.stderr));
     assert_eq!(text(&trained.stderr), "", "quiet means quiet");
 
     let model = format!("{MINI}/base");
     let draw = |lora: &str, out: &str| {
-        let arguments =
-            ["sample", "-m", &model, "--lora", lora, "-s", "2", "-l", "3", "-d", "7", "-o", out, "a cat --n dog", "-q"];
+        let arguments = [
+            "sample",
+            "-m",
+            &model,
+            "--lora",
+            lora,
+            "-s",
+            "2",
+            "-l",
+            "3",
+            "-d",
+            "7",
+            "-o",
+            out,
+            "a cat --n dog",
+            "-q",
+        ];
         let output = run(here, &arguments);
         assert!(output.status.success(), "{}", text(&output.stderr));
         let listed = text(&output.stdout);
@@ -26,7 +47,10 @@ fn pictures_carry_their_settings_and_the_lora_shows() {
     let off = draw("out/blueprint.safetensors:0", "off.png");
     let on = draw("out/blueprint.safetensors:30", "pictures");
     let again = draw("out/blueprint.safetensors:30", "pictures");
-    assert!(here.join("pictures/00002.png").is_file(), "pictures are numbered on");
+    assert!(
+        here.join("pictures/00002.png").is_file(),
+        "pictures are numbered on"
+    );
     assert_eq!(on, again, "the same seed gives the same picture");
     assert_eq!(
         read_parameters(&on).expect("a PNG").as_deref(),
@@ -35,7 +59,11 @@ fn pictures_carry_their_settings_and_the_lora_shows() {
              Steps: 2, Sampler: DDIM, CFG scale: 3, Seed: 7, Size: 64x64"
         )
     );
-    let pixels = |bytes: &[u8]| image::load_from_memory(bytes).expect("a picture").into_rgb8();
+    let pixels = |bytes: &[u8]| {
+        image::load_from_memory(bytes)
+            .expect("a picture")
+            .into_rgb8()
+    };
     assert_eq!(pixels(&on).dimensions(), (64, 64), "the model's own size");
     assert_ne!(pixels(&on), pixels(&off));
 }
@@ -44,14 +72,34 @@ fn pictures_carry_their_settings_and_the_lora_shows() {
 fn a_grid_has_a_picture_and_a_page() {
     let (folder, path) = training_folder();
     let here = folder.path();
-    let train = ["train", &path.display().to_string(), "--set", "train.max_steps=1", "-q"];
+    let train = [
+        "train",
+        &path.display().to_string(),
+        "--set",
+        "train.max_steps=1",
+        "-q",
+    ];
     assert!(run(here, &train).status.success());
     let model = format!("{MINI}/base");
-    let arguments = ["grid", "-m", &model, "out", "--strengths", "0,-1,1", "-p", "a cat", "-s", "1", "--json", "-q"];
+    let arguments = [
+        "grid",
+        "-m",
+        &model,
+        "out",
+        "--strengths",
+        "0,-1,1",
+        "-p",
+        "a cat",
+        "-s",
+        "1",
+        "--json",
+        "-q",
+    ];
     let output = run(here, &arguments);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let paths: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    let page = fs::read_to_string(here.join(paths["html"].as_str().expect("a path"))).expect("a page");
+    let page =
+        fs::read_to_string(here.join(paths["html"].as_str().expect("a path"))).expect("a page");
     // The folder holds the file of the first epoch and the last file: two columns.
     for label in ["blueprint-000001", ">blueprint<", ">-1<"] {
         assert!(page.contains(label), "no {label}");

@@ -19,14 +19,14 @@ pub struct Injected {
 
 /// The keys of a module's two matrices, as kohya's files name them.
 pub(super) fn matrix_keys(module: &str) -> [String; 2] {
-    [format!("{module}.lora_down.weight"), format!("{module}.lora_up.weight")]
+    [
+        format!("{module}.lora_down.weight"),
+        format!("{module}.lora_up.weight"),
+    ]
 }
 
 /// Visits the sites of `network` with their kohya module names.
-pub(super) fn visit_named(
-    network: &mut dyn Sites,
-    mut visit: impl FnMut(Target, &str, Site<'_>),
-) {
+pub(super) fn visit_named(network: &mut dyn Sites, mut visit: impl FnMut(Target, &str, Site<'_>)) {
     let prefix = network.prefix();
     network.sites(&mut |target, site| {
         let name = kohya_name(prefix, site.path);
@@ -66,7 +66,10 @@ pub fn inject(
 }
 
 fn kaiming_uniform(rank: usize, receptive: usize, name: &str, seed: u64) -> TensorData {
-    let digest = Sha256::new().chain_update(seed.to_le_bytes()).chain_update(name).finalize();
+    let digest = Sha256::new()
+        .chain_update(seed.to_le_bytes())
+        .chain_update(name)
+        .finalize();
     let mut random = ChaCha8Rng::from_seed(digest.into());
     let bound = (receptive as f32).sqrt().recip();
     let values: Vec<f32> = (0..rank * receptive)

@@ -4,10 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{
-    Injected, LowRank, SiteShape, Sites, SpecError,
-    inject::visit_named,
-};
+use super::{Injected, LowRank, SiteShape, Sites, SpecError, inject::visit_named};
 use crate::lora_file::{LoraFile, LoraModule};
 
 /// The adapters of `networks` as a file's modules, with convolution factors in 4-D and `alpha` recorded for each.
@@ -29,7 +26,10 @@ pub fn to_lora_file(networks: &mut [&mut dyn Sites], alpha: f32) -> LoraFile {
             }
         });
     }
-    LoraFile { modules, metadata: BTreeMap::new() }
+    LoraFile {
+        modules,
+        metadata: BTreeMap::new(),
+    }
 }
 
 fn in_file(matrix: &Tensor<2>, shape: Vec<usize>) -> TensorData {
@@ -56,7 +56,9 @@ pub fn attach(
     for network in networks.iter_mut() {
         visit_named(*network, |_, name, site| {
             *site.slot = None;
-            let Some(module) = file.modules.get(name) else { return };
+            let Some(module) = file.modules.get(name) else {
+                return;
+            };
             unused.remove(name);
             match to_low_rank(name, module, site.shape(), strength, device) {
                 Ok(adapter) => {

@@ -24,7 +24,12 @@ impl LowRank {
     /// The correction of a convolution: `down` is convolved like the frozen weight, `up` is 1×1.
     ///
     /// `receptive` is `[in, kernel_height, kernel_width]`; `options` are those of the frozen convolution.
-    pub fn conv2d(&self, x: Tensor<4>, receptive: [usize; 3], options: ConvOptions<2>) -> Tensor<4> {
+    pub fn conv2d(
+        &self,
+        x: Tensor<4>,
+        receptive: [usize; 3],
+        options: ConvOptions<2>,
+    ) -> Tensor<4> {
         let dtype = x.dtype();
         let [rank, _] = self.down.dims();
         let [outputs, _] = self.up.dims();
@@ -32,7 +37,11 @@ impl LowRank {
         if (height, width) == (1, 1) && options.stride == [1, 1] {
             return self.pointwise(x);
         }
-        let down = self.down.clone().cast(dtype).reshape([rank, inputs, height, width]);
+        let down = self
+            .down
+            .clone()
+            .cast(dtype)
+            .reshape([rank, inputs, height, width]);
         let up = self.scaled_up().cast(dtype).reshape([outputs, rank, 1, 1]);
         let pointwise = ConvOptions::new([1, 1], [0, 0], [1, 1], 1);
         module::conv2d(module::conv2d(x, down, None, options), up, None, pointwise)
@@ -43,7 +52,11 @@ impl LowRank {
         let dtype = x.dtype();
         let [batch, inputs, height, width] = x.dims();
         let [outputs, _] = self.up.dims();
-        let hidden = self.down.clone().cast(dtype).unsqueeze().matmul(x.reshape([batch, inputs, height * width]));
+        let hidden = self.down.clone().cast(dtype).unsqueeze().matmul(x.reshape([
+            batch,
+            inputs,
+            height * width,
+        ]));
         let out: Tensor<3> = self.scaled_up().cast(dtype).unsqueeze().matmul(hidden);
         out.reshape([batch, outputs, height, width])
     }

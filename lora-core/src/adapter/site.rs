@@ -75,11 +75,19 @@ impl Site<'_> {
         match &self.weight {
             SiteWeight::Linear(weight) => {
                 let [outputs, inputs] = weight.dims();
-                SiteShape { outputs, inputs, kernel: None }
+                SiteShape {
+                    outputs,
+                    inputs,
+                    kernel: None,
+                }
             }
             SiteWeight::Conv2d(weight) => {
                 let [outputs, inputs, height, width] = weight.dims();
-                SiteShape { outputs, inputs, kernel: Some([height, width]) }
+                SiteShape {
+                    outputs,
+                    inputs,
+                    kernel: Some([height, width]),
+                }
             }
         }
     }

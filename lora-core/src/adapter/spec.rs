@@ -69,7 +69,9 @@ pub enum SpecError {
         modules: Vec<String>,
     },
     /// A module's factors do not have the shapes that the frozen weight asks for.
-    #[error("{module}: down {down:?} and up {up:?} do not fit the frozen weight ({outputs} outputs, {receptive} inputs per output)")]
+    #[error(
+        "{module}: down {down:?} and up {up:?} do not fit the frozen weight ({outputs} outputs, {receptive} inputs per output)"
+    )]
     Misfit {
         /// kohya name of the module.
         module: String,

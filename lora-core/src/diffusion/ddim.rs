@@ -17,9 +17,15 @@ impl Ddim {
         let schedule = NoiseSchedule::new(config);
         let timesteps = leading_timesteps(config, steps);
         let stride = config.num_train_timesteps / timesteps.len();
-        let last = if config.set_alpha_to_one { 1.0 } else { schedule.alphas_cumprod()[0] };
+        let last = if config.set_alpha_to_one {
+            1.0
+        } else {
+            schedule.alphas_cumprod()[0]
+        };
         let after = |timestep: usize| {
-            timestep.checked_sub(stride).map_or(last, |next| schedule.alphas_cumprod()[next])
+            timestep
+                .checked_sub(stride)
+                .map_or(last, |next| schedule.alphas_cumprod()[next])
         };
         Self {
             alphas: timesteps

@@ -68,7 +68,8 @@ impl NoiseSchedule {
     /// Computes ᾱ in f64; the references, which multiply in f32, differ by up to 1e-6 of it.
     pub fn new(config: &SchedulerConfig) -> Self {
         let last = (config.num_train_timesteps.max(2) - 1) as f64;
-        let between = |start: f64, end: f64, step: usize| start + (end - start) * step as f64 / last;
+        let between =
+            |start: f64, end: f64, step: usize| start + (end - start) * step as f64 / last;
         let beta = |step| match config.beta_schedule {
             BetaSchedule::ScaledLinear => {
                 between(config.beta_start.sqrt(), config.beta_end.sqrt(), step).powi(2)
@@ -81,7 +82,10 @@ impl NoiseSchedule {
                 Some(*product)
             })
             .collect();
-        Self { alphas_cumprod, prediction_type: config.prediction_type }
+        Self {
+            alphas_cumprod,
+            prediction_type: config.prediction_type,
+        }
     }
 
     /// ᾱ of every timestep.
@@ -111,7 +115,12 @@ impl NoiseSchedule {
     }
 
     /// `√ᾱ·latents + √(1−ᾱ)·noise`, with one timestep for each item of `[batch, channels, height, width]`.
-    pub fn add_noise(&self, latents: Tensor<4>, noise: Tensor<4>, timesteps: &[usize]) -> Tensor<4> {
+    pub fn add_noise(
+        &self,
+        latents: Tensor<4>,
+        noise: Tensor<4>,
+        timesteps: &[usize],
+    ) -> Tensor<4> {
         let [signal, sigma] = self.scales(timesteps, &latents.device());
         latents * signal + noise * sigma
     }

@@ -72,5 +72,8 @@ pub(super) fn leading_timesteps(config: &SchedulerConfig, steps: usize) -> Vec<u
     let steps = steps.clamp(1, config.num_train_timesteps);
     let ratio = config.num_train_timesteps / steps;
     let last = config.num_train_timesteps - 1;
-    (0..steps).rev().map(|index| (index * ratio + config.steps_offset).min(last)).collect()
+    (0..steps)
+        .rev()
+        .map(|index| (index * ratio + config.steps_offset).min(last))
+        .collect()
 }

@@ -46,10 +46,14 @@ macro_rules! backward_of_one_input {
     };
 }
 
-backward_of_one_input!(PointwiseBackward, (FloatTensor<B>, Pointwise), |(x, function), grad| {
-    B::pointwise_backward(x, grad, function)
-});
-backward_of_one_input!(GegluBackward, FloatTensor<B>, |x, grad| B::geglu_backward(x, grad));
+backward_of_one_input!(
+    PointwiseBackward,
+    (FloatTensor<B>, Pointwise),
+    |(x, function), grad| { B::pointwise_backward(x, grad, function) }
+);
+backward_of_one_input!(GegluBackward, FloatTensor<B>, |x, grad| B::geglu_backward(
+    x, grad
+));
 backward_of_one_input!(SoftmaxBackward, FloatTensor<B>, |output, grad| {
     B::softmax_last_backward(output, grad)
 });
@@ -68,7 +72,11 @@ fn first_order_only() -> ! {
 impl<B: CpuOps, C: CheckpointStrategy> CpuOps for Autodiff<B, C> {
     fn pointwise(x: FloatTensor<Self>, function: Pointwise) -> FloatTensor<Self> {
         let output = B::pointwise(x.primitive().clone(), function);
-        match PointwiseBackward.prepare::<C>([x.node()]).compute_bound().stateful() {
+        match PointwiseBackward
+            .prepare::<C>([x.node()])
+            .compute_bound()
+            .stateful()
+        {
             OpsKind::Tracked(prep) => prep.finish((x.primitive().clone(), function), output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
@@ -76,7 +84,11 @@ impl<B: CpuOps, C: CheckpointStrategy> CpuOps for Autodiff<B, C> {
 
     fn geglu(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let output = B::geglu(x.primitive().clone());
-        match GegluBackward.prepare::<C>([x.node()]).compute_bound().stateful() {
+        match GegluBackward
+            .prepare::<C>([x.node()])
+            .compute_bound()
+            .stateful()
+        {
             OpsKind::Tracked(prep) => prep.finish(x.primitive().clone(), output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
@@ -85,7 +97,11 @@ impl<B: CpuOps, C: CheckpointStrategy> CpuOps for Autodiff<B, C> {
     fn softmax_last(x: FloatTensor<Self>) -> FloatTensor<Self> {
         let node = x.node();
         let output = B::softmax_last(x.primitive().clone());
-        match SoftmaxBackward.prepare::<C>([node]).compute_bound().stateful() {
+        match SoftmaxBackward
+            .prepare::<C>([node])
+            .compute_bound()
+            .stateful()
+        {
             OpsKind::Tracked(prep) => prep.finish(output.clone(), output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
@@ -100,8 +116,14 @@ impl<B: CpuOps, C: CheckpointStrategy> CpuOps for Autodiff<B, C> {
     ) -> FloatTensor<Self> {
         let (weight, bias) = (weight.primitive().clone(), bias.primitive().clone());
         let output = B::normalise(x.primitive().clone(), weight.clone(), bias, rows, epsilon);
-        match NormaliseBackward.prepare::<C>([x.node()]).compute_bound().stateful() {
-            OpsKind::Tracked(prep) => prep.finish((x.primitive().clone(), weight, rows, epsilon), output),
+        match NormaliseBackward
+            .prepare::<C>([x.node()])
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => {
+                prep.finish((x.primitive().clone(), weight, rows, epsilon), output)
+            }
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
     }
@@ -109,7 +131,11 @@ impl<B: CpuOps, C: CheckpointStrategy> CpuOps for Autodiff<B, C> {
     fn unfold(x: FloatTensor<Self>, window: Window) -> FloatTensor<Self> {
         let node = x.node();
         let output = B::unfold(x.into_primitive(), window);
-        match UnfoldBackward.prepare::<C>([node]).compute_bound().stateful() {
+        match UnfoldBackward
+            .prepare::<C>([node])
+            .compute_bound()
+            .stateful()
+        {
             OpsKind::Tracked(prep) => prep.finish(window, output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
@@ -119,7 +145,11 @@ impl<B: CpuOps, C: CheckpointStrategy> CpuOps for Autodiff<B, C> {
         first_order_only()
     }
 
-    fn pointwise_backward(_: FloatTensor<Self>, _: FloatTensor<Self>, _: Pointwise) -> FloatTensor<Self> {
+    fn pointwise_backward(
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: Pointwise,
+    ) -> FloatTensor<Self> {
         first_order_only()
     }
 

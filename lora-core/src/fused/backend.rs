@@ -48,7 +48,8 @@ pub struct Window {
 impl Window {
     /// `[height, width]` of the convolution's result.
     pub fn output(self) -> [usize; 2] {
-        self.picture.map(|extent| (extent + 2 * self.padding - self.size) / self.stride + 1)
+        self.picture
+            .map(|extent| (extent + 2 * self.padding - self.size) / self.stride + 1)
     }
 }
 
@@ -70,7 +71,10 @@ pub trait CpuOps: Backend {
     /// Softmax over the last axis.
     fn softmax_last(x: FloatTensor<Self>) -> FloatTensor<Self>;
     /// The gradient of [`Self::softmax_last`] in its input, from its `output`.
-    fn softmax_last_backward(output: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self>;
+    fn softmax_last_backward(
+        output: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+    ) -> FloatTensor<Self>;
     /// `(x − mean) / √(variance + epsilon)` of each row, then `· weight + bias`.
     fn normalise(
         x: FloatTensor<Self>,

@@ -36,12 +36,16 @@ fn tensor(values: Vec<f32>, shape: Vec<usize>) -> Floats {
 
 impl CpuOps for Flex {
     fn pointwise(x: Floats, function: Pointwise) -> Floats {
-        tensor(with_slice(&x, |x| activation::forward(x, function)), shape(&x))
+        tensor(
+            with_slice(&x, |x| activation::forward(x, function)),
+            shape(&x),
+        )
     }
 
     fn pointwise_backward(x: Floats, grad: Floats, function: Pointwise) -> Floats {
-        let gradient =
-            with_slice(&x, |x| with_slice(&grad, |grad| activation::backward(x, grad, function)));
+        let gradient = with_slice(&x, |x| {
+            with_slice(&grad, |grad| activation::backward(x, grad, function))
+        });
         tensor(gradient, shape(&x))
     }
 
@@ -52,8 +56,9 @@ impl CpuOps for Flex {
 
     fn geglu_backward(x: Floats, grad: Floats) -> Floats {
         let (_, width) = halved_last(&shape(&x));
-        let gradient =
-            with_slice(&x, |x| with_slice(&grad, |grad| activation::geglu_backward(x, grad, width)));
+        let gradient = with_slice(&x, |x| {
+            with_slice(&grad, |grad| activation::geglu_backward(x, grad, width))
+        });
         tensor(gradient, shape(&x))
     }
 
@@ -75,16 +80,26 @@ impl CpuOps for Flex {
     fn normalise(x: Floats, weight: Floats, bias: Floats, rows: Rows, epsilon: f64) -> Floats {
         let values = with_slice(&x, |x| {
             with_slice(&weight, |weight| {
-                with_slice(&bias, |bias| norm::forward(x, weight, bias, rows, epsilon as f32))
+                with_slice(&bias, |bias| {
+                    norm::forward(x, weight, bias, rows, epsilon as f32)
+                })
             })
         });
         tensor(values, shape(&x))
     }
 
-    fn normalise_backward(x: Floats, weight: Floats, grad: Floats, rows: Rows, epsilon: f64) -> Floats {
+    fn normalise_backward(
+        x: Floats,
+        weight: Floats,
+        grad: Floats,
+        rows: Rows,
+        epsilon: f64,
+    ) -> Floats {
         let gradient = with_slice(&x, |x| {
             with_slice(&weight, |weight| {
-                with_slice(&grad, |grad| norm::backward(x, weight, grad, rows, epsilon as f32))
+                with_slice(&grad, |grad| {
+                    norm::backward(x, weight, grad, rows, epsilon as f32)
+                })
             })
         });
         tensor(gradient, shape(&x))
@@ -101,6 +116,9 @@ impl CpuOps for Flex {
         let [batch, rows] = [0, 1].map(|axis| shape(&columns)[axis]);
         let [height, width] = window.picture;
         let out = vec![batch, rows / (window.size * window.size), height, width];
-        tensor(with_slice(&columns, |columns| unfold::backward(columns, window)), out)
+        tensor(
+            with_slice(&columns, |columns| unfold::backward(columns, window)),
+            out,
+        )
     }
 }

@@ -14,23 +14,30 @@ use burn::{
     tensor::{DType, Tensor, activation, module, ops::ConvOptions},
 };
 
-pub use backend::{Pointwise, Rows, Window};
 use backend::CpuOps;
+pub use backend::{Pointwise, Rows, Window};
 
 /// Whether `x` is one of flex's f32 tensors.
 fn is_fast<const D: usize>(x: &Tensor<D>) -> bool {
-    x.dtype() == DType::F32
-        && matches!(x.device().inner().as_dispatch(), DispatchDevice::Flex(_))
+    x.dtype() == DType::F32 && matches!(x.device().inner().as_dispatch(), DispatchDevice::Flex(_))
 }
 
 /// `x·σ(x)` of every element.
 pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    if is_fast(&x) { pointwise(x, Pointwise::Silu) } else { activation::silu(x) }
+    if is_fast(&x) {
+        pointwise(x, Pointwise::Silu)
+    } else {
+        activation::silu(x)
+    }
 }
 
 /// The exact `x·Φ(x)` of every element.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    if is_fast(&x) { pointwise(x, Pointwise::Gelu) } else { activation::gelu(x) }
+    if is_fast(&x) {
+        pointwise(x, Pointwise::Gelu)
+    } else {
+        activation::gelu(x)
+    }
 }
 
 /// `x·σ(1.702·x)` of every element.
@@ -72,10 +79,21 @@ const MOST_COLUMNS: usize = 256 << 20;
 ///
 /// On the CPU it is one matrix product with the unfolded picture, which keeps nothing for the backward pass; burn's own
 /// keeps its input, and turns layouts around on the way in and out.
-pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, stride: usize, padding: usize) -> Tensor<4> {
+pub fn conv2d(
+    x: Tensor<4>,
+    weight: Tensor<4>,
+    bias: Tensor<1>,
+    stride: usize,
+    padding: usize,
+) -> Tensor<4> {
     let [batch, inputs, height, width] = x.dims();
     let [outputs, _, size, _] = weight.dims();
-    let window = Window { picture: [height, width], size, stride, padding };
+    let window = Window {
+        picture: [height, width],
+        size,
+        stride,
+        padding,
+    };
     let [out_height, out_width] = window.output();
     let columns = batch * inputs * size * size * out_height * out_width;
     if !is_fast(&x) || columns * size_of::<f32>() > MOST_COLUMNS {
@@ -87,7 +105,9 @@ pub fn conv2d(x: Tensor<4>, weight: Tensor<4>, bias: Tensor<1>, stride: usize, p
     } else {
         Tensor::from_dispatch(<Dispatch as CpuOps>::unfold(x.into_dispatch(), window))
     };
-    let out = weight.reshape([1, outputs, inputs * size * size]).matmul(columns);
+    let out = weight
+        .reshape([1, outputs, inputs * size * size])
+        .matmul(columns);
     (out + bias.reshape([1, outputs, 1])).reshape([batch, outputs, out_height, out_width])
 }
 
@@ -101,7 +121,11 @@ pub fn group_norm(
 ) -> Tensor<4> {
     let [batch, channels, height, width] = x.dims();
     if is_fast(&x) {
-        let rows = Rows::Groups { groups, channels, plane: height * width };
+        let rows = Rows::Groups {
+            groups,
+            channels,
+            plane: height * width,
+        };
         return normalise(x, weight, bias, rows, epsilon);
     }
     let rows = x.reshape([batch, groups, channels / groups * height * width]);

@@ -32,13 +32,17 @@ impl HashCheck {
             })
         });
         let layout = Layout::new(tensors.collect());
-        let metadata = file.metadata_entries().map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let metadata = file
+            .metadata_entries()
+            .map(|(key, value)| (key.to_owned(), value.to_owned()));
         let (model, legacy) = hashes::of(&layout, metadata)?;
-        Ok([(MODEL_HASH, model), (LEGACY_HASH, legacy)].map(|(key, computed)| Self {
-            key,
-            stored: file.metadata(key).map(str::to_owned),
-            computed,
-        }))
+        Ok(
+            [(MODEL_HASH, model), (LEGACY_HASH, legacy)].map(|(key, computed)| Self {
+                key,
+                stored: file.metadata(key).map(str::to_owned),
+                computed,
+            }),
+        )
     }
 
     /// Whether stored and computed hash agree; `None` where none is stored.

@@ -55,7 +55,10 @@ pub(super) fn of(
     layout: &Layout,
     metadata: impl IntoIterator<Item = (String, String)>,
 ) -> serde_json::Result<(String, String)> {
-    let metadata = metadata.into_iter().filter(|(key, _)| key.starts_with("ss_")).collect();
+    let metadata = metadata
+        .into_iter()
+        .filter(|(key, _)| key.starts_with("ss_"))
+        .collect();
     let header = layout.header(&metadata)?;
     let file = std::iter::once(header.as_slice()).chain(layout.data());
     Ok((model_hash(layout.data()), legacy_hash(file)))

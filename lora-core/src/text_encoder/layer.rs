@@ -57,7 +57,10 @@ impl TextLayer {
         );
         let hidden = hidden + self.out_proj.forward(attended);
         let normal = self.layer_norm2.forward(hidden.clone());
-        hidden + self.fc2.forward(self.activation.forward(self.fc1.forward(normal)))
+        hidden
+            + self
+                .fc2
+                .forward(self.activation.forward(self.fc1.forward(normal)))
     }
 
     pub(super) fn sites(&mut self, visit: &mut dyn FnMut(Site<'_>)) {

@@ -40,9 +40,10 @@ impl TextEncoder {
             token_embedding: embeddings
                 .at("token_embedding")
                 .tensor("weight", [config.vocab_size, config.hidden_size]),
-            position_embedding: embeddings
-                .at("position_embedding")
-                .tensor("weight", [config.max_position_embeddings, config.hidden_size]),
+            position_embedding: embeddings.at("position_embedding").tensor(
+                "weight",
+                [config.max_position_embeddings, config.hidden_size],
+            ),
             layers: (0..config.num_hidden_layers)
                 .map(|index| TextLayer::new(config, &encoder.at(index)))
                 .collect(),
@@ -60,13 +61,20 @@ impl TextEncoder {
     /// `clip_skip` n uses the n-th last hidden layer, then the final layer norm, as kohya does for SD1; 1 is the last.
     pub fn forward(&self, ids: Tensor<2, Int>, clip_skip: usize) -> Tensor<3> {
         let [_, tokens] = ids.dims();
-        let positions = self.position_embedding.clone().slice([0..tokens]).unsqueeze();
+        let positions = self
+            .position_embedding
+            .clone()
+            .slice([0..tokens])
+            .unsqueeze();
         let mask = self.causal_mask.clone().slice([0..tokens, 0..tokens]);
-        let depth = self.layers.len().saturating_sub(clip_skip.saturating_sub(1));
+        let depth = self
+            .layers
+            .len()
+            .saturating_sub(clip_skip.saturating_sub(1));
         let embedded = module::embedding(self.token_embedding.clone(), ids) + positions;
-        let hidden = self.layers[..depth]
-            .iter()
-            .fold(embedded, |hidden, layer| layer.forward(hidden, mask.clone()));
+        let hidden = self.layers[..depth].iter().fold(embedded, |hidden, layer| {
+            layer.forward(hidden, mask.clone())
+        });
         self.final_layer_norm.forward(hidden)
     }
 
@@ -114,7 +122,13 @@ impl Sites for TextEncoder {
 
 fn causal_mask(tokens: usize, device: &Device) -> Tensor<2> {
     let values: Vec<f32> = (0..tokens * tokens)
-        .map(|index| if index % tokens > index / tokens { f32::MIN } else { 0.0 })
+        .map(|index| {
+            if index % tokens > index / tokens {
+                f32::MIN
+            } else {
+                0.0
+            }
+        })
         .collect();
     Tensor::from_data(TensorData::new(values, [tokens, tokens]), device)
 }

@@ -37,7 +37,10 @@ pub struct Conditioning {
 pub struct Block(pub(super) Kind);
 
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "a network has a few dozen blocks; their tensors live elsewhere")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a network has a few dozen blocks; their tensors live elsewhere"
+)]
 pub(super) enum Kind {
     Down(Resnet, Option<Transformer>),
     Downsample(Downsample),
@@ -97,10 +100,9 @@ impl Block {
     }
 
     pub(super) fn sites(&mut self, visit: &mut dyn FnMut(Target, Site<'_>)) {
-        let resnet_sites =
-            |resnet: &mut Resnet, visit: &mut dyn FnMut(Target, Site<'_>)| {
-                resnet.sites(&mut |site| visit(Target::Convolution, site));
-            };
+        let resnet_sites = |resnet: &mut Resnet, visit: &mut dyn FnMut(Target, Site<'_>)| {
+            resnet.sites(&mut |site| visit(Target::Convolution, site));
+        };
         match &mut self.0 {
             Kind::Down(resnet, transformer) | Kind::Up(resnet, transformer) => {
                 resnet_sites(resnet, visit);

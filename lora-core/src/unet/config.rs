@@ -55,9 +55,15 @@ pub struct UNetConfig {
 impl Default for UNetConfig {
     fn default() -> Self {
         let repeat = |first: &str, then: &str| {
-            std::iter::once(first).chain([then; 3]).map(str::to_owned).collect::<Vec<_>>()
+            std::iter::once(first)
+                .chain([then; 3])
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
         };
-        let down = repeat("DownBlock2D", "CrossAttnDownBlock2D").into_iter().rev().collect();
+        let down = repeat("DownBlock2D", "CrossAttnDownBlock2D")
+            .into_iter()
+            .rev()
+            .collect();
         Self {
             sample_size: 64,
             in_channels: 4,
@@ -94,7 +100,8 @@ impl UNetConfig {
         let odd = |types: &[String], known: [&str; 2]| {
             types.len() != levels || types.iter().any(|name| !known.contains(&name.as_str()))
         };
-        let unfit = |values: &OneOrEach| matches!(values, OneOrEach::Each(each) if each.len() != levels);
+        let unfit =
+            |values: &OneOrEach| matches!(values, OneOrEach::Each(each) if each.len() != levels);
         if odd(&self.down_block_types, downs) {
             return Some(("down_block_types", format!("{:?}", self.down_block_types)));
         }
@@ -114,20 +121,28 @@ impl UNetConfig {
             return Some(("only_cross_attention", "true".to_owned()));
         }
         if self.resnet_time_scale_shift != "default" {
-            return Some(("resnet_time_scale_shift", self.resnet_time_scale_shift.clone()));
+            return Some((
+                "resnet_time_scale_shift",
+                self.resnet_time_scale_shift.clone(),
+            ));
         }
         if unfit(self.heads()) {
             return Some(("attention_head_dim", format!("{:?}", self.heads())));
         }
         if unfit(&self.transformer_layers_per_block) {
-            return Some(("transformer_layers_per_block", format!("{:?}", self.transformer_layers_per_block)));
+            return Some((
+                "transformer_layers_per_block",
+                format!("{:?}", self.transformer_layers_per_block),
+            ));
         }
         None
     }
 
     /// Attention heads of each level.
     pub(super) fn heads(&self) -> &OneOrEach {
-        self.num_attention_heads.as_ref().unwrap_or(&self.attention_head_dim)
+        self.num_attention_heads
+            .as_ref()
+            .unwrap_or(&self.attention_head_dim)
     }
 }
 

@@ -8,8 +8,8 @@ mod transformer_block;
 
 use burn::tensor::Tensor;
 
-pub use block::{Block, Conditioning, Skip};
 use block::Kind;
+pub use block::{Block, Conditioning, Skip};
 pub use config::{OneOrEach, UNetConfig};
 use time_embedding::TimeEmbedding;
 use transformer::Transformer;
@@ -57,7 +57,10 @@ impl UNet {
     /// to a prediction of the latents' shape.
     pub fn forward(&self, latents: Tensor<4>, timesteps: &[f32], text: Tensor<3>) -> Tensor<4> {
         let time = self.time_embedding.forward(timesteps, &latents);
-        let conditioning = Conditioning { time: self.activation.forward(time), text };
+        let conditioning = Conditioning {
+            time: self.activation.forward(time),
+            text,
+        };
         let mut hidden = self.conv_in.forward(latents);
         let mut skips = vec![hidden.clone()];
         for block in &self.blocks {
@@ -109,8 +112,10 @@ fn blocks(config: &UNetConfig, weights: &Weights<'_>) -> Vec<Block> {
         let stage = weights.at("down_blocks").at(level);
         for index in 0..config.layers_per_block {
             let resnet = Resnet::new(resnets, &stage.at("resnets").at(index), channels, outputs);
-            let transformer = (config.down_block_types[level] == "CrossAttnDownBlock2D")
-                .then(|| Transformer::new(config, &stage.at("attentions").at(index), level, outputs));
+            let transformer =
+                (config.down_block_types[level] == "CrossAttnDownBlock2D").then(|| {
+                    Transformer::new(config, &stage.at("attentions").at(index), level, outputs)
+                });
             blocks.push(Kind::Down(resnet, transformer));
             channels = outputs;
             skips.push(channels);
@@ -127,24 +132,46 @@ fn blocks(config: &UNetConfig, weights: &Weights<'_>) -> Vec<Block> {
         let stage = weights.at("up_blocks").at(index);
         for index_in_block in 0..=config.layers_per_block {
             let inputs = channels + skips.pop().unwrap_or(0);
-            let resnet =
-                Resnet::new(resnets, &stage.at("resnets").at(index_in_block), inputs, outputs);
+            let resnet = Resnet::new(
+                resnets,
+                &stage.at("resnets").at(index_in_block),
+                inputs,
+                outputs,
+            );
             let transformer = (config.up_block_types[index] == "CrossAttnUpBlock2D").then(|| {
-                Transformer::new(config, &stage.at("attentions").at(index_in_block), level, outputs)
+                Transformer::new(
+                    config,
+                    &stage.at("attentions").at(index_in_block),
+                    level,
+                    outputs,
+                )
             });
             blocks.push(Kind::Up(resnet, transformer));
             channels = outputs;
         }
         if level > 0 {
-            blocks.push(Kind::Upsample(Upsample::new(&stage.at("upsamplers").at(0), channels)));
+            blocks.push(Kind::Upsample(Upsample::new(
+                &stage.at("upsamplers").at(0),
+                channels,
+            )));
         }
     }
     blocks.into_iter().map(Block).collect()
 }
 
-fn middle(config: &UNetConfig, resnets: ResnetConfig, weights: &Weights<'_>, channels: usize) -> Kind {
+fn middle(
+    config: &UNetConfig,
+    resnets: ResnetConfig,
+    weights: &Weights<'_>,
+    channels: usize,
+) -> Kind {
     let resnet = |index: usize| {
-        Resnet::new(resnets, &weights.at("resnets").at(index), channels, channels)
+        Resnet::new(
+            resnets,
+            &weights.at("resnets").at(index),
+            channels,
+            channels,
+        )
     };
     let level = config.block_out_channels.len() - 1;
     let transformer = Transformer::new(config, &weights.at("attentions").at(0), level, channels);

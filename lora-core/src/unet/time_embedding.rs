@@ -29,8 +29,11 @@ impl TimeEmbedding {
     ///
     /// `like` gives device and dtype.
     pub(super) fn forward(&self, timesteps: &[f32], like: &Tensor<4>) -> Tensor<2> {
-        let waves = self.sinusoidal(timesteps, &like.device()).cast(like.dtype());
-        self.linear_2.forward(Activation::Silu.forward(self.linear_1.forward(waves)))
+        let waves = self
+            .sinusoidal(timesteps, &like.device())
+            .cast(like.dtype());
+        self.linear_2
+            .forward(Activation::Silu.forward(self.linear_1.forward(waves)))
     }
 
     /// Sinusoidal embedding of diffusers' `get_timestep_embedding`, `[batch, channels]`.
@@ -51,6 +54,9 @@ impl TimeEmbedding {
                 values.extend(sines.chain(cosines));
             }
         }
-        Tensor::from_data(TensorData::new(values, [timesteps.len(), self.channels]), device)
+        Tensor::from_data(
+            TensorData::new(values, [timesteps.len(), self.channels]),
+            device,
+        )
     }
 }

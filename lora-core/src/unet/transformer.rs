@@ -30,7 +30,12 @@ enum Projection {
 
 impl Transformer {
     /// `level` counts resolutions from the finest.
-    pub(super) fn new(config: &UNetConfig, weights: &Weights<'_>, level: usize, channels: usize) -> Self {
+    pub(super) fn new(
+        config: &UNetConfig,
+        weights: &Weights<'_>,
+        level: usize,
+        channels: usize,
+    ) -> Self {
         let projection = |name: &str| {
             let weights = weights.at(name);
             if config.use_linear_projection {
@@ -42,11 +47,21 @@ impl Transformer {
         let heads = config.heads().at(level);
         let blocks = weights.at("transformer_blocks");
         Self {
-            norm: GroupNorm::new(&weights.at("norm"), config.norm_num_groups, channels, EPSILON),
+            norm: GroupNorm::new(
+                &weights.at("norm"),
+                config.norm_num_groups,
+                channels,
+                EPSILON,
+            ),
             proj_in: projection("proj_in"),
             blocks: (0..config.transformer_layers_per_block.at(level))
                 .map(|index| {
-                    TransformerBlock::new(&blocks.at(index), channels, heads, config.cross_attention_dim)
+                    TransformerBlock::new(
+                        &blocks.at(index),
+                        channels,
+                        heads,
+                        config.cross_attention_dim,
+                    )
                 })
                 .collect(),
             proj_out: projection("proj_out"),

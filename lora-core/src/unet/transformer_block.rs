@@ -64,7 +64,8 @@ struct Attention {
 
 impl Attention {
     fn new(weights: &Weights<'_>, channels: usize, heads: usize, context: usize) -> Self {
-        let projection = |name: &str, inputs| Linear::without_bias(&weights.at(name), inputs, channels);
+        let projection =
+            |name: &str, inputs| Linear::without_bias(&weights.at(name), inputs, channels);
         Self {
             to_q: projection("to_q", channels),
             to_k: projection("to_k", context),
@@ -86,7 +87,12 @@ impl Attention {
     }
 
     fn sites(&mut self, visit: &mut dyn FnMut(Site<'_>)) {
-        for linear in [&mut self.to_q, &mut self.to_k, &mut self.to_v, &mut self.to_out] {
+        for linear in [
+            &mut self.to_q,
+            &mut self.to_k,
+            &mut self.to_v,
+            &mut self.to_out,
+        ] {
             visit(linear.site());
         }
     }

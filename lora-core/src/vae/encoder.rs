@@ -44,7 +44,12 @@ impl Encoder {
             levels,
             middle: Middle::new(config, &weights.at("mid_block"), channels),
             conv_norm_out: GroupNorm::new(&weights.at("conv_norm_out"), groups, channels, EPSILON),
-            conv_out: Conv2d::new(&weights.at("conv_out"), channels, 2 * config.latent_channels, 3),
+            conv_out: Conv2d::new(
+                &weights.at("conv_out"),
+                channels,
+                2 * config.latent_channels,
+                3,
+            ),
             activation: config.act_fn,
         }
     }

@@ -19,7 +19,12 @@ pub(super) struct Middle {
 impl Middle {
     pub(super) fn new(config: &VaeConfig, weights: &Weights<'_>, channels: usize) -> Self {
         let resnet = |index: usize| {
-            Resnet::new(config.resnets(), &weights.at("resnets").at(index), channels, channels)
+            Resnet::new(
+                config.resnets(),
+                &weights.at("resnets").at(index),
+                channels,
+                channels,
+            )
         };
         Self {
             first: resnet(0),
@@ -62,7 +67,9 @@ impl PixelAttention {
         let shape = x.dims();
         let [batch, channels, height, width] = shape;
         let normal = self.group_norm.forward(x.clone());
-        let tokens = normal.reshape([batch, channels, height * width]).swap_dims(1, 2);
+        let tokens = normal
+            .reshape([batch, channels, height * width])
+            .swap_dims(1, 2);
         let attended = attention(
             self.to_q.forward(tokens.clone()),
             self.to_k.forward(tokens.clone()),

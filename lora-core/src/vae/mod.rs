@@ -61,7 +61,10 @@ impl Vae {
         let (Some(mean), Some(logvar)) = (halves.next(), halves.next()) else {
             unreachable!("chunk(2) of an even width gives two halves");
         };
-        Posterior { mean, logvar: logvar.clamp(-30.0, 20.0) }
+        Posterior {
+            mean,
+            logvar: logvar.clamp(-30.0, 20.0),
+        }
     }
 
     /// Latents as the UNet sees them (times the scaling factor) to pictures in about [-1, 1].

@@ -54,7 +54,8 @@ pub enum CheckpointError {
     },
     /// A single file whose architecture is not SD1.5's.
     #[error("{}: its tensors do not show the whole configuration and it is not SD1.5's; name a diffusers folder \
-             with the config.json files by --config", .path.display())]
+             with the config.json files as the model's config (model.config in a run file, --config on the command \
+             line)", .path.display())]
     ConfigNeeded {
         /// The file.
         path: PathBuf,
@@ -117,23 +118,42 @@ impl Checkpoint {
         if path.is_dir() {
             for missing in ["unet", "vae", "text_encoder"] {
                 if !path.join(missing).is_dir() {
-                    return Err(CheckpointError::NotAModel { path, missing: format!("{missing} folder") });
+                    return Err(CheckpointError::NotAModel {
+                        path,
+                        missing: format!("{missing} folder"),
+                    });
                 }
             }
             let configs = Some(config.unwrap_or(&path).to_path_buf());
-            return Ok(Self { path, configs, file: None });
+            return Ok(Self {
+                path,
+                configs,
+                file: None,
+            });
         }
         if !path.exists() {
             return Err(CheckpointError::NotFound { path });
         }
-        if path.extension().is_none_or(|extension| !extension.eq_ignore_ascii_case("safetensors")) {
+        if path
+            .extension()
+            .is_none_or(|extension| !extension.eq_ignore_ascii_case("safetensors"))
+        {
             return Err(CheckpointError::Format { path });
         }
         let file = MappedSafetensors::open(&path)?;
         if config.is_none() && !is_sd15(&file) {
             return Err(CheckpointError::ConfigNeeded { path });
         }
-        Ok(Self { path, configs: config.map(Path::to_path_buf), file: Some(file) })
+        Ok(Self {
+            path,
+            configs: config.map(Path::to_path_buf),
+            file: Some(file),
+        })
+    }
+
+    /// SD1.5's own config of a component, as JSON.
+    pub fn sd15_config(component: Component) -> &'static str {
+        component.sd15_config()
     }
 
     /// The path it was opened from.
@@ -154,8 +174,10 @@ impl Checkpoint {
     pub fn config<T: DeserializeOwned>(&self, component: Component) -> Result<T, CheckpointError> {
         let path = self.config_path(component);
         let text = match &self.configs {
-            Some(_) => fs::read_to_string(&path)
-                .map_err(|source| CheckpointError::Io { path: path.clone(), source })?,
+            Some(_) => fs::read_to_string(&path).map_err(|source| CheckpointError::Io {
+                path: path.clone(),
+                source,
+            })?,
             None => component.sd15_config().to_owned(),
         };
         serde_json::from_str(&text).map_err(|source| CheckpointError::Json { path, source })
@@ -164,8 +186,12 @@ impl Checkpoint {
     /// Where a component's config comes from, for messages.
     pub fn config_path(&self, component: Component) -> PathBuf {
         match &self.configs {
-            Some(folder) => folder.join(component.folder()).join(component.config_file()),
-            None => PathBuf::from("SD1.5").join(component.folder()).join(component.config_file()),
+            Some(folder) => folder
+                .join(component.folder())
+                .join(component.config_file()),
+            None => PathBuf::from("SD1.5")
+                .join(component.folder())
+                .join(component.config_file()),
         }
     }
 
@@ -188,7 +214,10 @@ impl Checkpoint {
             opened = open_component(&self.path.join(component.folder()), component)?;
             opened.iter().collect()
         };
-        let source = ComponentFiles { files, original: self.file.is_some().then_some(component) };
+        let source = ComponentFiles {
+            files,
+            original: self.file.is_some().then_some(component),
+        };
         let reader = WeightReader::new(&source, device, dtype);
         let network = build(&reader.root());
         let (used, mut found) = reader.finish();
@@ -216,7 +245,10 @@ fn open_component(
         weight_map: BTreeMap<String, String>,
     }
     let stem = component.weights_stem();
-    for name in [format!("{stem}.safetensors"), format!("{stem}.fp16.safetensors")] {
+    for name in [
+        format!("{stem}.safetensors"),
+        format!("{stem}.fp16.safetensors"),
+    ] {
         let path = folder.join(name);
         if path.is_file() {
             return Ok(vec![MappedSafetensors::open(path)?]);
@@ -228,8 +260,11 @@ fn open_component(
     ] {
         let path = folder.join(name);
         if let Ok(text) = fs::read_to_string(&path) {
-            let index: Index = serde_json::from_str(&text)
-                .map_err(|source| CheckpointError::Json { path: path.clone(), source })?;
+            let index: Index =
+                serde_json::from_str(&text).map_err(|source| CheckpointError::Json {
+                    path: path.clone(),
+                    source,
+                })?;
             let shards: BTreeSet<String> = index.weight_map.into_values().collect();
             return shards
                 .into_iter()
@@ -270,7 +305,10 @@ impl ComponentFiles<'_> {
             for key in file.names() {
                 let buffer = key.ends_with(".position_ids");
                 if key.starts_with(prefix) && !buffer && !known.contains(&key) {
-                    problems.push(TensorProblem::Unexpected { key, file: file.path().to_path_buf() });
+                    problems.push(TensorProblem::Unexpected {
+                        key,
+                        file: file.path().to_path_buf(),
+                    });
                 }
             }
         }
@@ -281,7 +319,9 @@ impl TensorSource for ComponentFiles<'_> {
     fn find(&self, key: &str, shape: &[usize]) -> Result<StoredTensor<'_>, TensorProblem> {
         let names = self.names(key);
         let found = self.files.iter().find_map(|file| {
-            names.iter().find_map(|name| Some((file.view(name)?, name, file.path())))
+            names
+                .iter()
+                .find_map(|name| Some((file.view(name)?, name, file.path())))
         });
         let Some((view, name, file)) = found else {
             return Err(TensorProblem::Missing {
@@ -291,11 +331,20 @@ impl TensorSource for ComponentFiles<'_> {
         };
         let (key, file) = (name.clone(), file.to_path_buf());
         if !matches!(view.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
-            return Err(TensorProblem::Type { key, file, found: format!("{:?}", view.dtype) });
+            return Err(TensorProblem::Type {
+                key,
+                file,
+                found: format!("{:?}", view.dtype),
+            });
         }
         if without_trailing_ones(view.shape) != without_trailing_ones(shape) {
             let (expected, found) = (shape.to_vec(), view.shape.to_vec());
-            return Err(TensorProblem::Shape { key, file, expected, found });
+            return Err(TensorProblem::Shape {
+                key,
+                file,
+                expected,
+                found,
+            });
         }
         Ok(StoredTensor::Mapped(view))
     }
@@ -303,7 +352,10 @@ impl TensorSource for ComponentFiles<'_> {
 
 /// The original layout keeps some linear layers as 1×1 convolutions; the numbers are the same.
 fn without_trailing_ones(shape: &[usize]) -> &[usize] {
-    let kept = shape.iter().rposition(|&extent| extent != 1).map_or(0, |last| last + 1);
+    let kept = shape
+        .iter()
+        .rposition(|&extent| extent != 1)
+        .map_or(0, |last| last + 1);
     &shape[..kept]
 }
 

@@ -78,12 +78,16 @@ pub(super) fn original_name(
                 .take(8)
                 .find(|stage| has(format!("input_blocks.{stage}.0.op.weight")))
                 .unwrap_or(3);
-            unet(key, stage, &|block| has(format!("output_blocks.{block}.1.conv.weight")))
+            unet(key, stage, &|block| {
+                has(format!("output_blocks.{block}.1.conv.weight"))
+            })
         }
         Component::Vae => {
             let levels = (0..8)
                 .take_while(|level| {
-                    exists(&format!("{prefix}encoder.down.{level}.block.0.norm1.weight"))
+                    exists(&format!(
+                        "{prefix}encoder.down.{level}.block.0.norm1.weight"
+                    ))
                 })
                 .count();
             vae(key, levels)
@@ -97,7 +101,12 @@ pub(super) fn original_name(
 /// `second` tells whether an output block's upsampler is its second part (it is the third after an attention).
 fn unet(key: &str, stage: usize, second: &dyn Fn(usize) -> bool) -> String {
     let parts: Vec<&str> = key.split('.').collect();
-    let number = |index: usize| parts.get(index).and_then(|part| part.parse().ok()).unwrap_or(0);
+    let number = |index: usize| {
+        parts
+            .get(index)
+            .and_then(|part| part.parse().ok())
+            .unwrap_or(0)
+    };
     let rest = |from: usize| parts[from.min(parts.len())..].join(".");
     match parts.as_slice() {
         ["conv_in", ..] => format!("input_blocks.0.0.{}", rest(1)),
@@ -109,7 +118,11 @@ fn unet(key: &str, stage: usize, second: &dyn Fn(usize) -> bool) -> String {
             format!("input_blocks.{}.0.op.{}", (number(1) + 1) * stage, rest(5))
         }
         ["down_blocks", _, kind, ..] => {
-            format!("input_blocks.{}.{}", 1 + number(1) * stage + number(3), unet_layer(kind, &rest(4)))
+            format!(
+                "input_blocks.{}.{}",
+                1 + number(1) * stage + number(3),
+                unet_layer(kind, &rest(4))
+            )
         }
         ["mid_block", "attentions", ..] => format!("middle_block.1.{}", rest(3)),
         ["mid_block", "resnets", ..] => {
@@ -121,7 +134,11 @@ fn unet(key: &str, stage: usize, second: &dyn Fn(usize) -> bool) -> String {
             format!("output_blocks.{block}.{part}.conv.{}", rest(5))
         }
         ["up_blocks", _, kind, ..] => {
-            format!("output_blocks.{}.{}", number(1) * stage + number(3), unet_layer(kind, &rest(4)))
+            format!(
+                "output_blocks.{}.{}",
+                number(1) * stage + number(3),
+                unet_layer(kind, &rest(4))
+            )
         }
         _ => key.to_owned(),
     }
@@ -151,9 +168,16 @@ fn unet_resnet(rest: &str) -> String {
 /// `levels` is the number of resolutions; the original counts the decoder's from the finest.
 fn vae(key: &str, levels: usize) -> String {
     let parts: Vec<&str> = key.split('.').collect();
-    let number = |index: usize| parts.get(index).and_then(|part| part.parse().ok()).unwrap_or(0);
+    let number = |index: usize| {
+        parts
+            .get(index)
+            .and_then(|part| part.parse().ok())
+            .unwrap_or(0)
+    };
     let rest = |from: usize| vae_module(&parts[from.min(parts.len())..]);
-    let Some((half, inner)) = parts.split_first() else { return key.to_owned() };
+    let Some((half, inner)) = parts.split_first() else {
+        return key.to_owned();
+    };
     match inner {
         ["mid_block", "resnets", ..] => format!("{half}.mid.block_{}.{}", number(3) + 1, rest(4)),
         ["mid_block", "attentions", ..] => format!("{half}.mid.attn_1.{}", rest(4)),
@@ -166,7 +190,11 @@ fn vae(key: &str, levels: usize) -> String {
             format!("{half}.up.{level}.block.{}.{}", number(4), rest(5))
         }
         ["up_blocks", ..] => {
-            format!("{half}.up.{}.upsample.{}", levels.saturating_sub(1 + number(2)), rest(5))
+            format!(
+                "{half}.up.{}.upsample.{}",
+                levels.saturating_sub(1 + number(2)),
+                rest(5)
+            )
         }
         ["conv_norm_out", tensor] => format!("{half}.norm_out.{tensor}"),
         _ => key.to_owned(),

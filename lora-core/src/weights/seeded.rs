@@ -20,12 +20,16 @@ impl TensorSource for SeededWeights {
             (Some("bias"), _) => vec![0.0; count],
             (_, 0 | 1) => vec![1.0; count],
             _ => {
-                let digest =
-                    Sha256::new().chain_update(self.seed.to_le_bytes()).chain_update(key).finalize();
+                let digest = Sha256::new()
+                    .chain_update(self.seed.to_le_bytes())
+                    .chain_update(key)
+                    .finalize();
                 let mut random = ChaCha8Rng::from_seed(digest.into());
                 let fan_in: usize = shape[1..].iter().product();
                 let bound = (fan_in as f32).sqrt().recip();
-                (0..count).map(|_| random.random_range(-bound..bound)).collect()
+                (0..count)
+                    .map(|_| random.random_range(-bound..bound))
+                    .collect()
             }
         };
         Ok(StoredTensor::Values(values))

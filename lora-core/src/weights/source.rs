@@ -63,7 +63,12 @@ impl Display for TensorProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing { key, file } => write!(f, "missing: {key} in {}", file.display()),
-            Self::Shape { key, file, expected, found } => write!(
+            Self::Shape {
+                key,
+                file,
+                expected,
+                found,
+            } => write!(
                 f,
                 "wrong shape: {key} in {} is {found:?}, the config asks for {expected:?}",
                 file.display()
@@ -110,7 +115,10 @@ impl<'a> WeightReader<'a> {
 
     /// The whole network's scope.
     pub fn root(&self) -> Weights<'_> {
-        Weights { reader: self, path: String::new() }
+        Weights {
+            reader: self,
+            path: String::new(),
+        }
     }
 
     /// The keys asked for, and the problems met.
@@ -144,7 +152,10 @@ pub struct Weights<'a> {
 impl Weights<'_> {
     /// The scope of the submodule `name`.
     pub fn at(&self, name: impl Display) -> Self {
-        Self { reader: self.reader, path: self.key(name) }
+        Self {
+            reader: self.reader,
+            path: self.key(name),
+        }
     }
 
     /// Path of this module in the diffusers layout.
@@ -179,19 +190,37 @@ impl Weights<'_> {
 /// The tensor's elements as tensor data of type `to`; at most one copy of the tensor is made.
 fn converted(stored: StoredTensor<'_>, to: FloatDType, shape: Vec<usize>) -> TensorData {
     match (stored, to) {
-        (StoredTensor::Values(values), _) => TensorData::new(values, shape).convert_dtype(to.into()),
+        (StoredTensor::Values(values), _) => {
+            TensorData::new(values, shape).convert_dtype(to.into())
+        }
         (StoredTensor::Mapped(view), FloatDType::F16) => half_data(view, f16::from_f32, shape),
         (StoredTensor::Mapped(view), FloatDType::BF16) => half_data(view, bf16::from_f32, shape),
-        (StoredTensor::Mapped(view), _) => TensorData::new(view.to_f32().unwrap_or_default(), shape),
+        (StoredTensor::Mapped(view), _) => {
+            TensorData::new(view.to_f32().unwrap_or_default(), shape)
+        }
     }
 }
 
-fn half_data<T: Element>(view: TensorView<'_>, narrow: fn(f32) -> T, shape: Vec<usize>) -> TensorData {
+fn half_data<T: Element>(
+    view: TensorView<'_>,
+    narrow: fn(f32) -> T,
+    shape: Vec<usize>,
+) -> TensorData {
     let halves = || view.bytes.as_chunks::<2>().0.iter();
     let values: Vec<T> = match view.dtype {
-        Dtype::F16 => halves().map(|two| narrow(f16::from_le_bytes(*two).to_f32())).collect(),
-        Dtype::BF16 => halves().map(|two| narrow(bf16::from_le_bytes(*two).to_f32())).collect(),
-        _ => view.bytes.as_chunks::<4>().0.iter().map(|four| narrow(f32::from_le_bytes(*four))).collect(),
+        Dtype::F16 => halves()
+            .map(|two| narrow(f16::from_le_bytes(*two).to_f32()))
+            .collect(),
+        Dtype::BF16 => halves()
+            .map(|two| narrow(bf16::from_le_bytes(*two).to_f32()))
+            .collect(),
+        _ => view
+            .bytes
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|four| narrow(f32::from_le_bytes(*four)))
+            .collect(),
     };
     TensorData::new(values, shape)
 }

@@ -35,7 +35,12 @@ fn vae_encoder_equals_diffusers() {
     let golden = Golden::open("forward/tiny-sd15.safetensors");
     let posterior = model.vae.encode(golden.tensor("vae.image"));
     assert_close(posterior.mean.clone(), &golden, "vae.mean", LIMIT);
-    assert_close(posterior.logvar.clone(), &golden, "vae.logvar_clamped", LIMIT);
+    assert_close(
+        posterior.logvar.clone(),
+        &golden,
+        "vae.logvar_clamped",
+        LIMIT,
+    );
     let sample = posterior.sample(golden.tensor("vae.sample_noise"));
     assert_close(sample.clone(), &golden, "vae.sample", LIMIT);
     let scaled: Tensor<4> = sample * model.vae.scaling_factor();
@@ -54,8 +59,11 @@ fn vae_decoder_equals_diffusers() {
 fn unet_equals_diffusers() {
     let model = tiny_sd15();
     let golden = Golden::open("forward/tiny-sd15.safetensors");
-    let timesteps: Vec<f32> =
-        golden.integers("unet.timesteps").into_iter().map(|timestep| timestep as f32).collect();
+    let timesteps: Vec<f32> = golden
+        .integers("unet.timesteps")
+        .into_iter()
+        .map(|timestep| timestep as f32)
+        .collect();
     let out = model.unet.forward(
         golden.tensor("unet.latents"),
         &timesteps,

@@ -18,7 +18,9 @@ fn seeded<const D: usize>(seed: u64, shape: [usize; D]) -> Tensor<D> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     // The sum of four uniform draws: a bell, from -4 to 4.
     let draw = || (0..4).map(|_| random.random_range(-1.0..1.0f32)).sum();
-    let values: Vec<f32> = std::iter::repeat_with(draw).take(shape.iter().product()).collect();
+    let values: Vec<f32> = std::iter::repeat_with(draw)
+        .take(shape.iter().product())
+        .collect();
     Tensor::from_data(TensorData::new(values, shape), &Device::flex())
 }
 
@@ -30,7 +32,10 @@ fn run<const D: usize>(x: &Tensor<D>, f: impl Fn(Tensor<D>) -> Tensor<D>) -> [Ve
     let weights = seeded(8, y.dims()).autodiff();
     let mut grads = (y.clone() * weights).sum().backward();
     let floats = |tensor: Tensor<D>| tensor.into_data().iter::<f32>().collect();
-    [floats(y.inner()), floats(x.grad_remove(&mut grads).unwrap())]
+    [
+        floats(y.inner()),
+        floats(x.grad_remove(&mut grads).unwrap()),
+    ]
 }
 
 fn assert_equal<const D: usize>(
@@ -46,10 +51,16 @@ fn assert_equal<const D: usize>(
 
 #[test]
 fn activations_equal_burns() {
-    for x in [random([3, 7, 5]), random([4, 64, 300]), random([2, 5, 9]).swap_dims(0, 2)] {
+    for x in [
+        random([3, 7, 5]),
+        random([4, 64, 300]),
+        random([2, 5, 9]).swap_dims(0, 2),
+    ] {
         assert_equal(x.clone(), fused::silu, activation::silu);
         assert_equal(x.clone(), fused::gelu, activation::gelu);
-        assert_equal(x, fused::quick_gelu, |x| activation::sigmoid(x.clone() * 1.702) * x);
+        assert_equal(x, fused::quick_gelu, |x| {
+            activation::sigmoid(x.clone() * 1.702) * x
+        });
     }
 }
 
@@ -67,7 +78,11 @@ fn geglu_equals_its_parts() {
 
 #[test]
 fn softmax_equals_burns() {
-    for x in [random([2, 3, 5, 77]), random([4, 2, 256, 256]), random([1, 1, 3, 1])] {
+    for x in [
+        random([2, 3, 5, 77]),
+        random([4, 2, 256, 256]),
+        random([1, 1, 3, 1]),
+    ] {
         assert_equal(x, fused::softmax, |x| activation::softmax(x, 3));
     }
 }
@@ -121,7 +136,10 @@ fn convolution_equals_burns() {
             let theirs = module::conv2d(x.clone(), weight, Some(bias), options);
             for (found, expected) in gradients(&x, ours).iter().zip(gradients(&x, theirs)) {
                 let deviation = deviation(found, &expected);
-                assert!(deviation < LIMIT, "size {size}, stride {stride}: deviates by {deviation:e}");
+                assert!(
+                    deviation < LIMIT,
+                    "size {size}, stride {stride}: deviates by {deviation:e}"
+                );
             }
         }
     }
@@ -129,7 +147,12 @@ fn convolution_equals_burns() {
 
 /// The output, and its gradient in `x` under a fixed random weighting.
 fn gradients(x: &Tensor<4>, y: Tensor<4>) -> [Vec<f32>; 2] {
-    let mut grads = (y.clone() * seeded(8, y.dims()).autodiff()).sum().backward();
+    let mut grads = (y.clone() * seeded(8, y.dims()).autodiff())
+        .sum()
+        .backward();
     let floats = |tensor: Tensor<4>| tensor.into_data().iter::<f32>().collect();
-    [floats(y.inner()), floats(x.grad_remove(&mut grads).unwrap())]
+    [
+        floats(y.inner()),
+        floats(x.grad_remove(&mut grads).unwrap()),
+    ]
 }

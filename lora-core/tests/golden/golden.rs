@@ -7,7 +7,9 @@ use lora_core::{BaseModel, Precision, mapped_file::MappedSafetensors};
 
 /// A path below `testdata/golden`.
 pub fn path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../testdata/golden").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../testdata/golden")
+        .join(name)
 }
 
 /// The tiny SD1.5 model, from its diffusers folder.
@@ -28,7 +30,10 @@ impl Golden {
     }
 
     pub fn values(&self, name: &str) -> Vec<f32> {
-        let view = self.0.view(name).unwrap_or_else(|| panic!("{name} is not in the file"));
+        let view = self
+            .0
+            .view(name)
+            .unwrap_or_else(|| panic!("{name} is not in the file"));
         view.to_f32().unwrap()
     }
 
@@ -44,7 +49,12 @@ impl Golden {
     /// An I32 tensor.
     pub fn integers(&self, name: &str) -> Vec<i32> {
         let view = self.0.view(name).unwrap();
-        view.bytes.as_chunks::<4>().0.iter().map(|four| i32::from_le_bytes(*four)).collect()
+        view.bytes
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|four| i32::from_le_bytes(*four))
+            .collect()
     }
 
     pub fn ids<const D: usize>(&self, name: &str) -> Tensor<D, Int> {
@@ -56,13 +66,21 @@ impl Golden {
 /// The largest difference over the largest reference value; the difference itself where the reference is all zero.
 pub fn deviation(found: &[f32], expected: &[f32]) -> f32 {
     assert_eq!(found.len(), expected.len());
-    let largest = expected.iter().fold(0f32, |largest, value| largest.max(value.abs()));
+    let largest = expected
+        .iter()
+        .fold(0f32, |largest, value| largest.max(value.abs()));
     let difference = found
         .iter()
         .zip(expected)
-        .fold(0f32, |worst, (found, expected)| worst.max((found - expected).abs()));
+        .fold(0f32, |worst, (found, expected)| {
+            worst.max((found - expected).abs())
+        });
     assert!(found.iter().all(|value| value.is_finite()));
-    if largest > 0.0 { difference / largest } else { difference }
+    if largest > 0.0 {
+        difference / largest
+    } else {
+        difference
+    }
 }
 
 #[track_caller]
@@ -70,5 +88,8 @@ pub fn assert_close<const D: usize>(found: Tensor<D>, golden: &Golden, name: &st
     assert_eq!(found.dims().to_vec(), golden.shape(name), "{name}");
     let found: Vec<f32> = found.into_data().iter::<f32>().collect();
     let deviation = deviation(&found, &golden.values(name));
-    assert!(deviation <= limit, "{name} deviates by {deviation:e}, more than {limit:e}");
+    assert!(
+        deviation <= limit,
+        "{name} deviates by {deviation:e}, more than {limit:e}"
+    );
 }

@@ -20,12 +20,20 @@ fn load(path: &Path, config: Option<&Path>) -> Result<BaseModel, CheckpointError
 
 fn unet_output(model: &BaseModel) -> burn::tensor::Tensor<4> {
     let golden = Golden::open("forward/tiny-sd15.safetensors");
-    model.unet.forward(golden.tensor("unet.latents"), &[37.0, 951.0], golden.tensor("unet.context"))
+    model.unet.forward(
+        golden.tensor("unet.latents"),
+        &[37.0, 951.0],
+        golden.tensor("unet.context"),
+    )
 }
 
 #[test]
 fn single_file_equals_folder() {
-    let model = load(&golden::path("tiny-sd15.safetensors"), Some(&golden::path("tiny-sd15"))).unwrap();
+    let model = load(
+        &golden::path("tiny-sd15.safetensors"),
+        Some(&golden::path("tiny-sd15")),
+    )
+    .unwrap();
     let golden = Golden::open("forward/tiny-sd15.safetensors");
     assert_close(unet_output(&model), &golden, "unet.out", 2e-5);
     let text = model.text_encoder.forward(golden.ids("text.input_ids"), 1);
@@ -39,7 +47,10 @@ fn single_file_equals_folder() {
 #[test]
 fn single_file_of_unknown_architecture_asks_for_a_config() {
     let error = load(&golden::path("tiny-sd15.safetensors"), None).unwrap_err();
-    assert!(matches!(error, CheckpointError::ConfigNeeded { .. }), "{error}");
+    assert!(
+        matches!(error, CheckpointError::ConfigNeeded { .. }),
+        "{error}"
+    );
     assert!(error.to_string().contains("--config"));
 }
 
@@ -48,10 +59,19 @@ fn other_files_and_folders_are_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let ckpt = folder.path().join("model.ckpt");
     fs::write(&ckpt, b"PK").unwrap();
-    assert!(matches!(load(&ckpt, None).unwrap_err(), CheckpointError::Format { .. }));
-    assert!(matches!(load(folder.path(), None).unwrap_err(), CheckpointError::NotAModel { .. }));
+    assert!(matches!(
+        load(&ckpt, None).unwrap_err(),
+        CheckpointError::Format { .. }
+    ));
+    assert!(matches!(
+        load(folder.path(), None).unwrap_err(),
+        CheckpointError::NotAModel { .. }
+    ));
     let missing = folder.path().join("nowhere");
-    assert!(matches!(load(&missing, None).unwrap_err(), CheckpointError::NotFound { .. }));
+    assert!(matches!(
+        load(&missing, None).unwrap_err(),
+        CheckpointError::NotFound { .. }
+    ));
 }
 
 /// A copy of the tiny model's folder that may be damaged.
@@ -61,7 +81,11 @@ fn copy_of_tiny() -> tempfile::TempDir {
         fs::create_dir(folder.path().join(part)).unwrap();
         for entry in fs::read_dir(golden::path("tiny-sd15").join(part)).unwrap() {
             let entry = entry.unwrap();
-            fs::copy(entry.path(), folder.path().join(part).join(entry.file_name())).unwrap();
+            fs::copy(
+                entry.path(),
+                folder.path().join(part).join(entry.file_name()),
+            )
+            .unwrap();
         }
     }
     folder
@@ -80,7 +104,10 @@ fn rewrite(
         .filter_map(|name| {
             let view = file.view(name).unwrap();
             let (name, shape) = change(name, view.shape.to_vec())?;
-            Some((name, TensorView::new(view.dtype, shape, view.bytes).unwrap()))
+            Some((
+                name,
+                TensorView::new(view.dtype, shape, view.bytes).unwrap(),
+            ))
         })
         .collect();
     serialize_to_file(tensors, None, to).unwrap();
@@ -92,39 +119,61 @@ fn shards_are_found_through_their_index() {
     let whole = folder.path().join(UNET);
     let mut index = HashMap::new();
     for shard in 0..2usize {
-        let name = format!("diffusion_pytorch_model-0000{}-of-00002.safetensors", shard + 1);
-        rewrite(&golden::path("tiny-sd15").join(UNET), &folder.path().join("unet").join(&name), |key, shape| {
-            (key.len() % 2 == shard).then(|| (key.to_owned(), shape))
-        });
+        let name = format!(
+            "diffusion_pytorch_model-0000{}-of-00002.safetensors",
+            shard + 1
+        );
+        rewrite(
+            &golden::path("tiny-sd15").join(UNET),
+            &folder.path().join("unet").join(&name),
+            |key, shape| (key.len() % 2 == shard).then(|| (key.to_owned(), shape)),
+        );
         let file = MappedSafetensors::open(folder.path().join("unet").join(&name)).unwrap();
         index.extend(file.names().into_iter().map(|key| (key, name.clone())));
     }
     fs::remove_file(whole).unwrap();
     let index = serde_json::json!({ "metadata": {}, "weight_map": index });
-    let path = folder.path().join("unet/diffusion_pytorch_model.safetensors.index.json");
+    let path = folder
+        .path()
+        .join("unet/diffusion_pytorch_model.safetensors.index.json");
     fs::write(path, index.to_string()).unwrap();
     let model = load(folder.path(), None).unwrap();
-    assert_close(unet_output(&model), &Golden::open("forward/tiny-sd15.safetensors"), "unet.out", 2e-5);
+    assert_close(
+        unet_output(&model),
+        &Golden::open("forward/tiny-sd15.safetensors"),
+        "unet.out",
+        2e-5,
+    );
 }
 
 #[test]
 fn all_tensors_that_do_not_fit_are_reported_at_once() {
     let folder = copy_of_tiny();
-    rewrite(&golden::path("tiny-sd15").join(UNET), &folder.path().join(UNET), |key, shape| match key {
-        "conv_in.bias" => None,
-        "conv_out.bias" => Some(("conv_out.bais".to_owned(), shape)),
-        "mid_block.resnets.0.conv1.bias" => Some((key.to_owned(), vec![8, 8])),
-        _ => Some((key.to_owned(), shape)),
-    });
+    rewrite(
+        &golden::path("tiny-sd15").join(UNET),
+        &folder.path().join(UNET),
+        |key, shape| match key {
+            "conv_in.bias" => None,
+            "conv_out.bias" => Some(("conv_out.bais".to_owned(), shape)),
+            "mid_block.resnets.0.conv1.bias" => Some((key.to_owned(), vec![8, 8])),
+            _ => Some((key.to_owned(), shape)),
+        },
+    );
     let text = "text_encoder/model.safetensors";
-    rewrite(&golden::path("tiny-sd15").join(text), &folder.path().join(text), |key, shape| {
-        (key != "text_model.final_layer_norm.weight").then(|| (key.to_owned(), shape))
-    });
+    rewrite(
+        &golden::path("tiny-sd15").join(text),
+        &folder.path().join(text),
+        |key, shape| (key != "text_model.final_layer_norm.weight").then(|| (key.to_owned(), shape)),
+    );
     let error = load(folder.path(), None).unwrap_err();
-    let CheckpointError::Tensors { problems, .. } = &error else { panic!("{error}") };
-    let missing = |name: &str| problems.iter().any(|problem| {
-        matches!(problem, TensorProblem::Missing { key, .. } if key == name)
-    });
+    let CheckpointError::Tensors { problems, .. } = &error else {
+        panic!("{error}")
+    };
+    let missing = |name: &str| {
+        problems
+            .iter()
+            .any(|problem| matches!(problem, TensorProblem::Missing { key, .. } if key == name))
+    };
     assert!(missing("conv_in.bias") && missing("conv_out.bias"));
     assert!(missing("text_model.final_layer_norm.weight"));
     assert!(problems.iter().any(|problem| {
@@ -152,6 +201,11 @@ fn half_precision_bases_answer_nearly_the_same() {
             &[37.0, 951.0],
             golden.tensor::<3>("unet.context").cast(dtype),
         );
-        assert_close(out.cast(burn::tensor::FloatDType::F32), &golden, "unet.out", limit);
+        assert_close(
+            out.cast(burn::tensor::FloatDType::F32),
+            &golden,
+            "unet.out",
+            limit,
+        );
     }
 }

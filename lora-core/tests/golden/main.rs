@@ -2,7 +2,8 @@
 
 mod diffusion;
 mod forward;
+mod full_size;
 mod fused;
 mod golden;
 mod loading;
-
+mod lora;

@@ -47,8 +47,10 @@ impl TrainConfig {
     /// [`ConfigError`] with the file and line; an unknown key comes with the nearest known one.
     pub fn read(path: impl AsRef<Path>, overrides: &[String]) -> Result<Self, ConfigError> {
         let path = path.as_ref();
-        let text = fs::read_to_string(path)
-            .map_err(|source| ConfigError::Io { path: path.to_path_buf(), source })?;
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::Io {
+            path: path.to_path_buf(),
+            source,
+        })?;
         let invalid = |error: &toml::de::Error| ConfigError::Invalid {
             path: path.to_path_buf(),
             message: with_suggestion(error),
@@ -65,9 +67,12 @@ impl TrainConfig {
         for given in overrides {
             apply(&mut table, given)?;
             // Read anew after each, so that an error is laid at the right one's door.
-            config = toml::Value::Table(table.clone()).try_into().map_err(|error: toml::de::Error| {
-                ConfigError::Override { given: given.clone(), reason: with_suggestion(&error) }
-            })?;
+            config = toml::Value::Table(table.clone()).try_into().map_err(
+                |error: toml::de::Error| ConfigError::Override {
+                    given: given.clone(),
+                    reason: with_suggestion(&error),
+                },
+            )?;
         }
         Ok(config)
     }
@@ -89,8 +94,16 @@ impl TrainConfig {
 
     /// Reads paths as relative to `base`.
     fn resolve_paths(&mut self, base: &Path) {
-        let folders = self.dataset.folders.iter_mut().map(|folder| &mut folder.path);
-        let heldout = [&mut self.heldout.folder, &mut self.heldout.noise, &mut self.model.config];
+        let folders = self
+            .dataset
+            .folders
+            .iter_mut()
+            .map(|folder| &mut folder.path);
+        let heldout = [
+            &mut self.heldout.folder,
+            &mut self.heldout.noise,
+            &mut self.model.config,
+        ];
         let given = [&mut self.model.path, &mut self.output.folder];
         for path in folders.chain(heldout.into_iter().flatten()).chain(given) {
             if path.is_relative() && !path.as_os_str().is_empty() {
@@ -102,7 +115,10 @@ impl TrainConfig {
 
 /// Sets `section.key` of `table` to the value after `=`, read as TOML, or as text where it is no TOML.
 fn apply(table: &mut toml::Table, given: &str) -> Result<(), ConfigError> {
-    let error = |reason: &str| ConfigError::Override { given: given.to_owned(), reason: reason.to_owned() };
+    let error = |reason: &str| ConfigError::Override {
+        given: given.to_owned(),
+        reason: reason.to_owned(),
+    };
     let (key, value) = given
         .split_once('=')
         .ok_or_else(|| error("write it as section.key=value, for example train.epochs=5"))?;
@@ -130,7 +146,11 @@ fn apply(table: &mut toml::Table, given: &str) -> Result<(), ConfigError> {
 fn with_suggestion(error: &toml::de::Error) -> String {
     let message = error.to_string();
     let quoted = |text: &str| -> Vec<String> {
-        text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+        text.split('`')
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect()
     };
     let nearest = error
         .message()
@@ -140,7 +160,11 @@ fn with_suggestion(error: &toml::de::Error) -> String {
         .and_then(|names| {
             let (unknown, known) = names.split_first()?;
             let distance = |name: &&String| strsim::damerau_levenshtein(unknown, name);
-            known.iter().min_by_key(distance).filter(|name| distance(name) <= 1 + unknown.len() / 3).cloned()
+            known
+                .iter()
+                .min_by_key(distance)
+                .filter(|name| distance(name) <= 1 + unknown.len() / 3)
+                .cloned()
         });
     match nearest {
         Some(name) => format!("{}\nDid you mean `{name}`?", message.trim_end()),
@@ -164,22 +188,37 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_an_error_with_line_and_suggestion() {
-        let error = read("[train]\nepoch = 3\n", &[]).expect_err("unknown key").to_string();
-        assert!(error.contains("line 2") && error.contains("Did you mean `epochs`?"), "{error}");
+        let error = read("[train]\nepoch = 3\n", &[])
+            .expect_err("unknown key")
+            .to_string();
+        assert!(
+            error.contains("line 2") && error.contains("Did you mean `epochs`?"),
+            "{error}"
+        );
     }
 
     #[test]
     fn overrides_win_and_are_checked() {
         let config = read(
             "[train]\nepochs = 3\n",
-            &["train.epochs=5", "output.name=cat", "train.unet_lr=2e-4", "train.device=cpu"],
+            &[
+                "train.epochs=5",
+                "output.name=cat",
+                "train.unet_lr=2e-4",
+                "train.device=cpu",
+            ],
         )
         .expect("valid");
         assert_eq!(config.train.epochs, 5);
         assert_eq!(config.output.name, "cat");
         assert!((config.train.unet_lr - 2e-4).abs() < 1e-12);
-        let error = read("", &["train.epoch=5"]).expect_err("unknown key").to_string();
-        assert!(error.contains("--set train.epoch=5") && error.contains("`epochs`"), "{error}");
+        let error = read("", &["train.epoch=5"])
+            .expect_err("unknown key")
+            .to_string();
+        assert!(
+            error.contains("--set train.epoch=5") && error.contains("`epochs`"),
+            "{error}"
+        );
         assert!(read("", &["epochs"]).is_err());
         assert!(read("", &["train.epochs.more=1"]).is_err());
     }
@@ -188,17 +227,27 @@ mod tests {
     fn paths_are_relative_to_the_file() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("run.toml");
-        fs::write(&path, "[model]\npath = 'base'\n[[dataset.folders]]\npath = 'pictures'\n").expect("a file");
+        fs::write(
+            &path,
+            "[model]\npath = 'base'\n[[dataset.folders]]\npath = 'pictures'\n",
+        )
+        .expect("a file");
         let config = TrainConfig::read(&path, &["output.folder=here".to_owned()]).expect("valid");
         assert_eq!(config.model.path, folder.path().join("base"));
-        assert_eq!(config.dataset.folders[0].path, folder.path().join("pictures"));
+        assert_eq!(
+            config.dataset.folders[0].path,
+            folder.path().join("pictures")
+        );
         assert_eq!(config.output.folder, PathBuf::from("here"));
     }
 
     #[test]
     fn what_is_written_reads_back_equal() {
-        let config = read("[objective]\nmin_snr_gamma = 5.0\n[schedule]\nkind = 'cosine'\nwarmup = 0.05\n", &[])
-            .expect("valid");
+        let config = read(
+            "[objective]\nmin_snr_gamma = 5.0\n[schedule]\nkind = 'cosine'\nwarmup = 0.05\n",
+            &[],
+        )
+        .expect("valid");
         let again: TrainConfig = toml::from_str(&config.to_toml()).expect("valid");
         assert_eq!(config, again);
     }

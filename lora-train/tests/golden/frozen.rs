@@ -35,7 +35,10 @@ fn weights(learner: &mut lora_train::Learner) -> Vec<(String, f32)> {
                 SiteWeight::Conv2d(weight) => weight.clone().flatten(0, 3),
             };
             assert!(!values.is_autodiff(), "{} is in the graph", site.path);
-            sums.push((site.path.to_owned(), values.abs().sum().into_scalar::<f32>()));
+            sums.push((
+                site.path.to_owned(),
+                values.abs().sum().into_scalar::<f32>(),
+            ));
         });
     }
     sums

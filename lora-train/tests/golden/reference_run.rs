@@ -11,7 +11,9 @@ use lora_train::{Batch, Learner};
 use serde::Deserialize;
 
 pub fn path(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../testdata/golden").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../testdata/golden")
+        .join(name)
 }
 
 pub struct Golden(MappedSafetensors);
@@ -31,7 +33,12 @@ impl Golden {
 
     pub fn integers(&self, name: &str) -> Vec<i32> {
         let view = self.0.view(name).unwrap();
-        view.bytes.as_chunks::<4>().0.iter().map(|four| i32::from_le_bytes(*four)).collect()
+        view.bytes
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|four| i32::from_le_bytes(*four))
+            .collect()
     }
 
     /// The tensor as a matrix: a convolution's input channels and kernel are joined.
@@ -77,13 +84,28 @@ impl Profile {
 pub fn learner(profile: &TrainProfile, max_grad_norm: f64) -> Learner {
     let device = Device::flex();
     let mut model = BaseModel::load(path("tiny-sd15"), None, Precision::F32, &device).unwrap();
-    let spec = LoraSpec { rank: profile.network_dim, alpha: profile.network_alpha, ..LoraSpec::default() };
+    let spec = LoraSpec {
+        rank: profile.network_dim,
+        alpha: profile.network_alpha,
+        ..LoraSpec::default()
+    };
     model.inject(&spec, 0, &device).unwrap();
     let initial = Golden::open("train/tiny-sd15-init-lora.safetensors");
-    let names = initial.names().into_iter().filter(|name| name.ends_with(".weight"));
-    let start: Matrices = names.map(|name| (name.clone(), initial.matrix(&name))).collect();
-    let downs = model.factors().into_keys().filter(|key| key.ends_with("lora_down.weight"));
-    assert!(downs.eq(start.keys().cloned()), "the reference adapts other modules");
+    let names = initial
+        .names()
+        .into_iter()
+        .filter(|name| name.ends_with(".weight"));
+    let start: Matrices = names
+        .map(|name| (name.clone(), initial.matrix(&name)))
+        .collect();
+    let downs = model
+        .factors()
+        .into_keys()
+        .filter(|key| key.ends_with("lora_down.weight"));
+    assert!(
+        downs.eq(start.keys().cloned()),
+        "the reference adapts other modules"
+    );
     model.set_factors(&start);
     Learner::new(model, adamw(), max_grad_norm)
 }
@@ -99,19 +121,26 @@ pub fn batch(profile: &TrainProfile, learner: &Learner, inputs: &Golden, step: u
     let row = |name: &str| inputs.row(name, step, [count, 4, height, width]);
     let picked = &inputs.integers("index")[step * count..(step + 1) * count];
     let pictures = |name: &str| {
-        let rows = picked.iter().map(|&index| inputs.row(name, index as usize, [1, 4, height, width]));
+        let rows = picked
+            .iter()
+            .map(|&index| inputs.row(name, index as usize, [1, 4, height, width]));
         Tensor::cat(rows.collect(), 0)
     };
     let latents: Tensor<4> = pictures("vae_mean") + pictures("vae_std") * row("vae_eps");
     let ids = inputs.integers("input_ids");
-    let ids: Vec<i32> =
-        picked.iter().flat_map(|&index| ids[index as usize * 77..(index as usize + 1) * 77].to_vec()).collect();
+    let ids: Vec<i32> = picked
+        .iter()
+        .flat_map(|&index| ids[index as usize * 77..(index as usize + 1) * 77].to_vec())
+        .collect();
     let timesteps = &inputs.integers("timesteps")[step * count..(step + 1) * count];
     Batch {
         latents: latents * learner.model().vae.scaling_factor(),
         noise: row("noise"),
         noise_offset: inputs.row("noise_offset_draw", step, [count, 4, 1, 1]),
-        timesteps: timesteps.iter().map(|&timestep| timestep as usize).collect(),
+        timesteps: timesteps
+            .iter()
+            .map(|&timestep| timestep as usize)
+            .collect(),
         ids: Tensor::from_data(TensorData::new(ids, [count, 1, 77]), &device),
     }
 }

@@ -28,12 +28,24 @@ struct Case {
 
 #[test]
 fn adamw() {
-    follow(&Case { name: "adamw", accumulation: 1, max_grad_norm: 1.0, clip_skip: 1, ..Case::default() });
+    follow(&Case {
+        name: "adamw",
+        accumulation: 1,
+        max_grad_norm: 1.0,
+        clip_skip: 1,
+        ..Case::default()
+    });
 }
 
 #[test]
 fn adamw_with_accumulation() {
-    follow(&Case { name: "adamw_accum2", accumulation: 2, max_grad_norm: 1.0, clip_skip: 1, ..Case::default() });
+    follow(&Case {
+        name: "adamw_accum2",
+        accumulation: 2,
+        max_grad_norm: 1.0,
+        clip_skip: 1,
+        ..Case::default()
+    });
 }
 
 #[test]
@@ -43,7 +55,10 @@ fn adamw_with_min_snr_clip_skip_noise_offset_and_cosine() {
         accumulation: 1,
         max_grad_norm: 0.1,
         clip_skip: 2,
-        objective: ObjectiveConfig { min_snr_gamma: Some(5.0), noise_offset: Some(0.05) },
+        objective: ObjectiveConfig {
+            min_snr_gamma: Some(5.0),
+            noise_offset: Some(0.05),
+        },
         schedule: ScheduleConfig {
             kind: ScheduleKind::Cosine,
             warmup: Warmup::Steps(4),
@@ -60,19 +75,41 @@ fn follow(case: &Case) {
     let mut learner = learner(&profile, case.max_grad_norm);
     let start = learner.params().clone();
     let objective = Denoising::new(&case.objective, learner.model(), case.clip_skip);
-    let schedule = case.schedule.build((profile.steps / case.accumulation) as u64).unwrap();
+    let schedule = case
+        .schedule
+        .build((profile.steps / case.accumulation) as u64)
+        .unwrap();
     let rates = Rates::new(profile.unet_lr).with_prefix("lora_te", profile.text_lr);
     for step in 0..profile.steps {
         let batch = batch(&profile, &learner, &inputs, step);
         let loss = learner.accumulate(&objective, &batch, 1.0 / case.accumulation as f64);
-        assert_near(number(loss), losses[step], LOSS_LIMIT, &format!("{} loss {step}", case.name));
+        assert_near(
+            number(loss),
+            losses[step],
+            LOSS_LIMIT,
+            &format!("{} loss {step}", case.name),
+        );
         if (step + 1) % case.accumulation == 0 {
             let update = step / case.accumulation;
             compare_first_gradients(case, &learner, &reference, update);
-            let norm = learner.step(&rates.scaled(schedule.at(update as u64))).unwrap().unwrap();
-            assert_near(number(norm), norms[update], NORM_LIMIT, &format!("{} norm {update}", case.name));
+            let norm = learner
+                .step(&rates.scaled(schedule.at(update as u64)))
+                .unwrap()
+                .unwrap();
+            assert_near(
+                number(norm),
+                norms[update],
+                NORM_LIMIT,
+                &format!("{} norm {update}", case.name),
+            );
             if update == 0 {
-                compare_weights(&learner, &start, &reference, "after_step1.", FIRST_STEP_LIMIT);
+                compare_weights(
+                    &learner,
+                    &start,
+                    &reference,
+                    "after_step1.",
+                    FIRST_STEP_LIMIT,
+                );
             }
         }
     }
@@ -88,14 +125,21 @@ fn number(tensor: Tensor<1>) -> f64 {
 fn assert_near(found: f64, expected: f32, limit: f64, what: &str) {
     let expected = f64::from(expected);
     let deviation = ((found - expected) / expected).abs();
-    assert!(deviation < limit, "{what} is {found}, the reference {expected}: {deviation:e} off");
+    assert!(
+        deviation < limit,
+        "{what} is {found}, the reference {expected}: {deviation:e} off"
+    );
 }
 
 /// L2 norm of the difference over that of the reference; where the reference is zero, the norm itself.
 fn deviation(found: Tensor<2>, expected: Tensor<2>) -> f32 {
     let norm = |matrix: Tensor<2>| matrix.square().sum().sqrt().into_scalar::<f32>();
     let (difference, size) = (norm(found - expected.clone()), norm(expected));
-    if size > 0.0 { difference / size } else { difference }
+    if size > 0.0 {
+        difference / size
+    } else {
+        difference
+    }
 }
 
 fn compare_first_gradients(case: &Case, learner: &Learner, reference: &Golden, update: usize) {
@@ -105,17 +149,30 @@ fn compare_first_gradients(case: &Case, learner: &Learner, reference: &Golden, u
     let mut grads: Matrices = learner.grads().clone();
     clip_global_norm(&mut grads, case.max_grad_norm);
     for name in reference.names() {
-        let Some(key) = name.strip_prefix("clipped_grad_step1.") else { continue };
+        let Some(key) = name.strip_prefix("clipped_grad_step1.") else {
+            continue;
+        };
         let deviation = deviation(grads[key].clone(), reference.matrix(&name));
-        assert!(deviation < GRADIENT_LIMIT, "gradient of {key} is {deviation:e} off");
+        assert!(
+            deviation < GRADIENT_LIMIT,
+            "gradient of {key} is {deviation:e} off"
+        );
     }
 }
 
 /// Compares every weight that the reference kept; the measure is how far training moved it.
-fn compare_weights(learner: &Learner, start: &Matrices, reference: &Golden, prefix: &str, limit: f32) -> usize {
+fn compare_weights(
+    learner: &Learner,
+    start: &Matrices,
+    reference: &Golden,
+    prefix: &str,
+    limit: f32,
+) -> usize {
     let mut compared = 0;
     for name in reference.names() {
-        let Some(key) = name.strip_prefix(prefix) else { continue };
+        let Some(key) = name.strip_prefix(prefix) else {
+            continue;
+        };
         let before = start[key].clone();
         let deviation = deviation(
             learner.params()[key].clone() - before.clone(),

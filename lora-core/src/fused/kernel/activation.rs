@@ -1,8 +1,4 @@
-use super::{
-    super::backend::Pointwise,
-    exp::exp,
-    parallel::fill,
-};
+use super::{super::backend::Pointwise, exp::exp, parallel::fill};
 
 /// The factor inside the sigmoid of OpenAI CLIP's GELU.
 const QUICK: f32 = 1.702;
@@ -10,18 +6,45 @@ const QUICK: f32 = 1.702;
 /// `function` of each element.
 pub(in super::super) fn forward(x: &[f32], function: Pointwise) -> Vec<f32> {
     match function {
-        Pointwise::Silu => map(x, #[inline(always)] |x| x * sigmoid(x)),
-        Pointwise::Gelu => map(x, #[inline(always)] |x| x * normal(x).0),
-        Pointwise::QuickGelu => map(x, #[inline(always)] |x| x * sigmoid(QUICK * x)),
+        Pointwise::Silu => map(
+            x,
+            #[inline(always)]
+            |x| x * sigmoid(x),
+        ),
+        Pointwise::Gelu => map(
+            x,
+            #[inline(always)]
+            |x| x * normal(x).0,
+        ),
+        Pointwise::QuickGelu => map(
+            x,
+            #[inline(always)]
+            |x| x * sigmoid(QUICK * x),
+        ),
     }
 }
 
 /// `grad` times the derivative of `function` at each element.
 pub(in super::super) fn backward(x: &[f32], grad: &[f32], function: Pointwise) -> Vec<f32> {
     match function {
-        Pointwise::Silu => zip(x, grad, #[inline(always)] |x, grad| grad * gate_slope(x, 1.0)),
-        Pointwise::Gelu => zip(x, grad, #[inline(always)] |x, grad| grad * gelu_slope(x)),
-        Pointwise::QuickGelu => zip(x, grad, #[inline(always)] |x, grad| grad * gate_slope(x, QUICK)),
+        Pointwise::Silu => zip(
+            x,
+            grad,
+            #[inline(always)]
+            |x, grad| grad * gate_slope(x, 1.0),
+        ),
+        Pointwise::Gelu => zip(
+            x,
+            grad,
+            #[inline(always)]
+            |x, grad| grad * gelu_slope(x),
+        ),
+        Pointwise::QuickGelu => zip(
+            x,
+            grad,
+            #[inline(always)]
+            |x, grad| grad * gate_slope(x, QUICK),
+        ),
     }
 }
 
@@ -128,5 +151,8 @@ fn normal(x: f32) -> (f32, f32) {
         * (0.254_829_6
             + t * (-0.284_496_72 + t * (1.421_413_8 + t * (-1.453_152 + t * 1.061_405_4))));
     let beyond = 0.5 * tail * bell;
-    (if x < 0.0 { beyond } else { 1.0 - beyond }, DENSITY_AT_0 * bell)
+    (
+        if x < 0.0 { beyond } else { 1.0 - beyond },
+        DENSITY_AT_0 * bell,
+    )
 }

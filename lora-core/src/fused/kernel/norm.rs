@@ -8,13 +8,23 @@ impl Rows {
     fn length(self) -> usize {
         match self {
             Self::Last { channels } => channels,
-            Self::Groups { groups, channels, plane } => channels / groups * plane,
+            Self::Groups {
+                groups,
+                channels,
+                plane,
+            } => channels / groups * plane,
         }
     }
 }
 
 /// `(x − mean) / √(variance + epsilon)` of each row, then `· weight + bias`.
-pub(in super::super) fn forward(x: &[f32], weight: &[f32], bias: &[f32], rows: Rows, epsilon: f32) -> Vec<f32> {
+pub(in super::super) fn forward(
+    x: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    rows: Rows,
+    epsilon: f32,
+) -> Vec<f32> {
     let length = rows.length();
     fill(
         x.len(),
@@ -30,7 +40,11 @@ pub(in super::super) fn forward(x: &[f32], weight: &[f32], bias: &[f32], rows: R
                             *out = (x - mean) * scale * weight + bias;
                         }
                     }
-                    Rows::Groups { groups, channels, plane } => {
+                    Rows::Groups {
+                        groups,
+                        channels,
+                        plane,
+                    } => {
                         let start = (first / length + row) % groups * (channels / groups);
                         let planes = x.chunks_exact(plane).zip(out.chunks_exact_mut(plane));
                         for (channel, (x, out)) in (start..).zip(planes) {
@@ -49,7 +63,13 @@ pub(in super::super) fn forward(x: &[f32], weight: &[f32], bias: &[f32], rows: R
 
 /// The gradient of [`forward`] in `x`: with g = grad · weight and x̂ the normalised row,
 /// `(g − mean(g) − x̂ · mean(g·x̂)) / √(variance + epsilon)`.
-pub(in super::super) fn backward(x: &[f32], weight: &[f32], grad: &[f32], rows: Rows, epsilon: f32) -> Vec<f32> {
+pub(in super::super) fn backward(
+    x: &[f32],
+    weight: &[f32],
+    grad: &[f32],
+    rows: Rows,
+    epsilon: f32,
+) -> Vec<f32> {
     let length = rows.length();
     fill(
         x.len(),
@@ -57,7 +77,9 @@ pub(in super::super) fn backward(x: &[f32], weight: &[f32], grad: &[f32], rows: 
         #[inline(always)]
         |first, out| {
             let range = first..first + out.len();
-            let inputs = x[range.clone()].chunks_exact(length).zip(grad[range].chunks_exact(length));
+            let inputs = x[range.clone()]
+                .chunks_exact(length)
+                .zip(grad[range].chunks_exact(length));
             for (row, ((x, grad), out)) in inputs.zip(out.chunks_exact_mut(length)).enumerate() {
                 let (mean, scale) = moments(x, epsilon);
                 // `out` holds g until it is turned into the gradient in place.
@@ -67,7 +89,11 @@ pub(in super::super) fn backward(x: &[f32], weight: &[f32], grad: &[f32], rows: 
                             *out = grad * weight;
                         }
                     }
-                    Rows::Groups { groups, channels, plane } => {
+                    Rows::Groups {
+                        groups,
+                        channels,
+                        plane,
+                    } => {
                         let start = (first / length + row) % groups * (channels / groups);
                         let planes = grad.chunks_exact(plane).zip(out.chunks_exact_mut(plane));
                         for (channel, (grad, out)) in (start..).zip(planes) {
@@ -78,8 +104,19 @@ pub(in super::super) fn backward(x: &[f32], weight: &[f32], grad: &[f32], rows: 
                     }
                 }
                 let count = length as f32;
-                let plain = sum(out, #[inline(always)] |_, g| g, x) / count;
-                let along = sum(out, #[inline(always)] |x, g| g * (x - mean), x) * scale / count;
+                let plain = sum(
+                    out,
+                    #[inline(always)]
+                    |_, g| g,
+                    x,
+                ) / count;
+                let along = sum(
+                    out,
+                    #[inline(always)]
+                    |x, g| g * (x - mean),
+                    x,
+                ) * scale
+                    / count;
                 for (x, out) in x.iter().zip(out) {
                     *out = (*out - plain - (x - mean) * scale * along) * scale;
                 }
@@ -92,8 +129,18 @@ pub(in super::super) fn backward(x: &[f32], weight: &[f32], grad: &[f32], rows: 
 #[inline(always)]
 fn moments(x: &[f32], epsilon: f32) -> (f32, f32) {
     let count = x.len() as f32;
-    let mean = sum(x, #[inline(always)] |_, x| x, x) / count;
-    let variance = sum(x, #[inline(always)] |_, x| (x - mean) * (x - mean), x) / count;
+    let mean = sum(
+        x,
+        #[inline(always)]
+        |_, x| x,
+        x,
+    ) / count;
+    let variance = sum(
+        x,
+        #[inline(always)]
+        |_, x| (x - mean) * (x - mean),
+        x,
+    ) / count;
     (mean, (variance + epsilon).sqrt().recip())
 }
 

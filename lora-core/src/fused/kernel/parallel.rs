@@ -23,11 +23,13 @@ where
     }
     let pieces = units.min(2 * rayon::current_num_threads());
     let size = units.div_ceil(pieces) * unit;
-    out.par_chunks_mut(size).enumerate().for_each(|(piece, out)| {
-        arch.dispatch(
-            #[inline(always)]
-            || fill(piece * size, out),
-        );
-    });
+    out.par_chunks_mut(size)
+        .enumerate()
+        .for_each(|(piece, out)| {
+            arch.dispatch(
+                #[inline(always)]
+                || fill(piece * size, out),
+            );
+        });
     out
 }

@@ -54,7 +54,10 @@ fn largest(x: &[f32]) -> f32 {
             *lane = if *x > *lane { *x } else { *lane };
         }
     }
-    lanes.iter().chain(rest).fold(f32::MIN, |largest, x| largest.max(*x))
+    lanes
+        .iter()
+        .chain(rest)
+        .fold(f32::MIN, |largest, x| largest.max(*x))
 }
 
 #[inline(always)]
@@ -79,6 +82,10 @@ fn dot(left: &[f32], right: &[f32]) -> f32 {
             *lane += left * right;
         }
     }
-    let rest: f32 = left_rest.iter().zip(right_rest).map(|(left, right)| left * right).sum();
+    let rest: f32 = left_rest
+        .iter()
+        .zip(right_rest)
+        .map(|(left, right)| left * right)
+        .sum();
     lanes.iter().sum::<f32>() + rest
 }

@@ -17,7 +17,9 @@ pub(in super::super) fn forward(x: &[f32], window: Window) -> Vec<f32> {
                 let (channel, place) = (index / places, index % places);
                 let x = &x[channel * height * width..(channel + 1) * height * width];
                 for (out_y, out) in out.chunks_exact_mut(out_width).enumerate() {
-                    let Some((y, from, to, x_from)) = window.row(place, out_y) else { continue };
+                    let Some((y, from, to, x_from)) = window.row(place, out_y) else {
+                        continue;
+                    };
                     let row = &x[y * width..(y + 1) * width];
                     if window.stride == 1 {
                         out[from..to].copy_from_slice(&row[x_from..x_from + to - from]);
@@ -48,7 +50,9 @@ pub(in super::super) fn backward(columns: &[f32], window: Window) -> Vec<f32> {
                     let index = channel * places + place;
                     let column = &columns[index * plane..(index + 1) * plane];
                     for (out_y, column) in column.chunks_exact(out_width).enumerate() {
-                        let Some((y, from, to, x_from)) = window.row(place, out_y) else { continue };
+                        let Some((y, from, to, x_from)) = window.row(place, out_y) else {
+                            continue;
+                        };
                         let row = &mut out[y * width..(y + 1) * width];
                         if window.stride == 1 {
                             let row = &mut row[x_from..x_from + to - from];
@@ -75,7 +79,9 @@ impl Window {
         let [height, width] = self.picture;
         let [_, out_width] = self.output();
         let (window_y, window_x) = (place / self.size, place % self.size);
-        let y = (out_y * self.stride + window_y).checked_sub(self.padding).filter(|&y| y < height)?;
+        let y = (out_y * self.stride + window_y)
+            .checked_sub(self.padding)
+            .filter(|&y| y < height)?;
         let from = self.padding.saturating_sub(window_x).div_ceil(self.stride);
         // The last input column is met at out_x · stride + window_x − padding ≤ width − 1.
         let to = (width + self.padding)

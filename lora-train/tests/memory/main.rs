@@ -1,0 +1,120 @@
+//! Heap use, counted by the allocator. One test only: others beside it would be counted too.
+#![cfg(test)]
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Distribution, Int, Tensor};
+use lora_core::{BaseModel, Precision, adapter::LoraSpec, mapped_file::MappedSafetensors};
+use lora_optim::{OptimizerConfig, Rates};
+use lora_train::{Batch, Denoising, Learner, config::ObjectiveConfig};
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
+
+/// Room for paths, maps and what the thread pool keeps.
+const SMALL: usize = 2 << 20;
+
+fn project(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+#[test]
+fn loading_needs_the_model_and_training_does_not_grow() {
+    loading_peaks_below_one_tensor_beyond_the_model();
+    two_hundred_steps_end_where_twenty_did();
+}
+
+/// Elements of all tensors of the mini model, and of its largest.
+fn elements() -> (usize, usize) {
+    let base = project("assets/mini/base");
+    let files = [
+        "unet/diffusion_pytorch_model.safetensors",
+        "vae/diffusion_pytorch_model.safetensors",
+        "text_encoder/model.safetensors",
+    ];
+    let mut sizes = Vec::new();
+    for file in files {
+        let file = MappedSafetensors::open(base.join(file)).unwrap();
+        let names = file.names();
+        sizes.extend(
+            names
+                .iter()
+                .map(|name| file.view(name).unwrap().shape.iter().product::<usize>()),
+        );
+    }
+    (sizes.iter().sum(), sizes.into_iter().max().unwrap())
+}
+
+fn loading_peaks_below_one_tensor_beyond_the_model() {
+    let (all, largest) = elements();
+    let (all, largest) = (all * size_of::<f32>(), largest * size_of::<f32>());
+    // The tokenizer comes from the built-in vocabulary here, and is not counted.
+    let before = HEAP.current_usage();
+    let tokenizer =
+        lora_core::tokenizer::Tokenizer::from_folder(project("assets/mini/base/tokenizer"))
+            .unwrap();
+    let tokenizer_size = HEAP.current_usage() - before;
+    drop(tokenizer);
+
+    HEAP.reset_peak_usage();
+    let before = HEAP.current_usage();
+    let model = BaseModel::load(
+        project("assets/mini/base"),
+        None,
+        Precision::F32,
+        &Device::flex(),
+    )
+    .unwrap();
+    let (held, peak) = (HEAP.current_usage() - before, HEAP.peak_usage() - before);
+    assert!(
+        held < all + tokenizer_size + SMALL,
+        "the model holds {held} bytes, its tensors are {all}"
+    );
+    let most = all + largest.max(2 * tokenizer_size) + SMALL;
+    assert!(
+        peak < most,
+        "loading peaks at {peak} bytes; the model is {all}, its largest tensor {largest}"
+    );
+    drop(model);
+}
+
+fn two_hundred_steps_end_where_twenty_did() {
+    let device = Device::flex();
+    let base = project("testdata/golden/tiny-sd15");
+    let mut model = BaseModel::load(base, None, Precision::F32, &device).unwrap();
+    model
+        .inject(
+            &LoraSpec {
+                rank: 2,
+                ..LoraSpec::default()
+            },
+            1,
+            &device,
+        )
+        .unwrap();
+    let mut learner = Learner::new(model, OptimizerConfig::default().build().unwrap(), 1.0);
+    let objective = Denoising::new(&ObjectiveConfig::default(), learner.model(), 1);
+    let normal = |shape| Tensor::random(shape, Distribution::Normal(0.0, 1.0), &device);
+    let batch = Batch {
+        latents: normal([1, 4, 8, 8]),
+        noise: normal([1, 4, 8, 8]),
+        noise_offset: normal([1, 4, 1, 1]),
+        timesteps: vec![300],
+        ids: Tensor::<3, Int>::full([1, 1, 77], 320, &device),
+    };
+    let mut after = Vec::new();
+    for step in 1..=200 {
+        let loss = learner.accumulate(&objective, &batch, 1.0);
+        learner.step(&Rates::new(1e-4)).unwrap();
+        assert!(loss.into_scalar::<f32>().is_finite());
+        if step == 20 || step == 200 {
+            after.push(HEAP.current_usage());
+        }
+    }
+    let growth = after[1].saturating_sub(after[0]);
+    assert!(
+        growth < 64 << 10,
+        "180 steps left {growth} more bytes behind"
+    );
+}
