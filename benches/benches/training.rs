@@ -38,7 +38,7 @@ fn unet_forward(criterion: &mut Criterion) {
                     model
                         .unet
                         .forward(batch.latents.clone(), &[500.0; BATCH], text.clone()),
-                )
+                );
             });
         });
     }
@@ -91,7 +91,7 @@ fn tokenization(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("tokenization");
     group.throughput(Throughput::Bytes(caption.len() as u64));
     group.bench_function("caption", |bencher| {
-        bencher.iter(|| tokenizer.row(black_box(caption)))
+        bencher.iter(|| tokenizer.row(black_box(caption)));
     });
 }
 

@@ -99,8 +99,8 @@ fn answer(
         let predicted = model
             .unet
             .forward(pair(input), &[timestep; 2], text.clone());
-        let negative = predicted.clone().slice([0..1]);
-        let positive = predicted.slice([1..2]);
+        let negative = predicted.clone().narrow(0, 0, 1);
+        let positive = predicted.narrow(0, 1, 1);
         let guided = negative.clone() + (positive - negative) * GUIDANCE;
         latents = sampler.step(index, guided, latents, None);
     }

@@ -136,8 +136,8 @@ fn predict(
     if copies == 1 {
         return answer;
     }
-    let negative = answer.clone().slice([0..count]);
-    let positive = answer.slice([count..2 * count]);
+    let negative = answer.clone().narrow(0, 0, count);
+    let positive = answer.narrow(0, count, count);
     negative.clone() + (positive - negative) * guidance
 }
 

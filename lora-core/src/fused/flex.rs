@@ -15,15 +15,10 @@ type Floats = FloatTensor<Flex>;
 
 /// The elements in order; copies only what is not contiguous.
 fn with_slice<T>(x: &Floats, read: impl FnOnce(&[f32]) -> T) -> T {
-    let contiguous;
-    let slice = match x.as_slice::<f32>() {
-        Some(slice) => slice,
-        None => {
-            contiguous = x.to_contiguous();
-            contiguous.as_slice::<f32>().unwrap_or_default()
-        }
-    };
-    read(slice)
+    if let Some(slice) = x.as_slice::<f32>() {
+        return read(slice);
+    }
+    read(x.to_contiguous().as_slice::<f32>().unwrap_or_default())
 }
 
 fn shape(x: &Floats) -> Vec<usize> {

@@ -64,7 +64,7 @@ impl TextEncoder {
         let positions = self
             .position_embedding
             .clone()
-            .slice([0..tokens])
+            .narrow(0, 0, tokens)
             .unsqueeze();
         let mask = self.causal_mask.clone().slice([0..tokens, 0..tokens]);
         let depth = self

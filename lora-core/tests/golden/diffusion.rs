@@ -112,9 +112,7 @@ fn walk(sampler: &dyn Sampler, golden: &Golden, name: &str) {
     for index in 0..sampler.timesteps().len() {
         let input = sampler.scale_input(index, latents.clone());
         let noise = match &noises {
-            Some(noises) if sampler.needs_noise(index) => {
-                Some(noises.clone().slice([index..index + 1]))
-            }
+            Some(noises) if sampler.needs_noise(index) => Some(noises.clone().narrow(0, index, 1)),
             _ => None,
         };
         latents = sampler.step(index, input * 0.3 + bias.clone(), latents, noise);

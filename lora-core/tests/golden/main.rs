@@ -1,5 +1,7 @@
 //! Parity with PyTorch on the tiny SD1.5 model: see `testdata/golden/README.md` for where the numbers come from.
 
+#![cfg(test)]
+
 mod diffusion;
 mod forward;
 mod full_size;

@@ -80,12 +80,13 @@ fn follow(case: &Case) {
         .build((profile.steps / case.accumulation) as u64)
         .unwrap();
     let rates = Rates::new(profile.unet_lr).with_prefix("lora_te", profile.text_lr);
-    for step in 0..profile.steps {
+    assert_eq!(losses.len(), profile.steps);
+    for (step, &expected) in losses.iter().enumerate() {
         let batch = batch(&profile, &learner, &inputs, step);
         let loss = learner.accumulate(&objective, &batch, 1.0 / case.accumulation as f64);
         assert_near(
             number(loss),
-            losses[step],
+            expected,
             LOSS_LIMIT,
             &format!("{} loss {step}", case.name),
         );

@@ -74,7 +74,8 @@ pub(in super::super) fn geglu_backward(x: &[f32], grad: &[f32], width: usize) ->
         #[inline(always)]
         |first, out| {
             let x = x[first..first + out.len()].chunks_exact(2 * width);
-            let grad = grad[first / 2..(first + out.len()) / 2].chunks_exact(width);
+            let from = first / 2;
+            let grad = grad[from..from + out.len() / 2].chunks_exact(width);
             for ((x, grad), out) in x.zip(grad).zip(out.chunks_exact_mut(2 * width)) {
                 let (value, gate) = x.split_at(width);
                 let (to_value, to_gate) = out.split_at_mut(width);

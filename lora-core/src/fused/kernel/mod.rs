@@ -1,5 +1,9 @@
 //! Loops over f32 slices, written so that the compiler vectorises them, compiled for several instruction sets and chosen
 //! at run time ([`pulp::Arch`]), and spread over the threads of rayon's pool.
+#![expect(
+    clippy::inline_always,
+    reason = "a loop is compiled for an instruction set only where it is inlined into the dispatched closure"
+)]
 
 pub(super) mod activation;
 mod exp;
