@@ -40,7 +40,7 @@ pub(crate) struct Quickstart {
     /// Seed of everything random
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Train fewer or more steps, with about six saved files all the same
+    /// Train fewer or more steps; a short run saves fewer files
     #[arg(long, value_name = "N")]
     steps: Option<NonZeroU64>,
     /// Print report.json at the end
@@ -118,18 +118,18 @@ impl Quickstart {
     }
 }
 
-/// Fits epochs and previews to another number of steps, so that there are about six of each.
+/// Fits epochs and previews to another number of steps: six of each in a run of full length, fewer in a short one.
 fn rescale(config: &mut TrainConfig, steps: u64) {
-    const FILES: u64 = 6;
     // 24 pictures in batches of 4: so many steps for each repeat.
     const STEPS_PER_REPEAT: u64 = 6;
-    let repeats = steps.div_ceil(FILES * STEPS_PER_REPEAT);
+    let files = (steps / 20).clamp(2, 6);
+    let repeats = steps.div_ceil(files * STEPS_PER_REPEAT);
     for folder in &mut config.dataset.folders {
         folder.repeats = Some(repeats as u32);
     }
     config.train.max_steps = Some(steps);
     config.train.epochs = steps.div_ceil(repeats * STEPS_PER_REPEAT);
-    config.preview.every = (steps / FILES).max(1);
+    config.preview.every = (steps / files).max(1);
     if let Warmup::Steps(warmup) = &mut config.schedule.warmup {
         *warmup = (*warmup).min(steps / 5);
     }
