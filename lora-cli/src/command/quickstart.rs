@@ -108,7 +108,7 @@ impl Quickstart {
             "all in {seconds} s; look at {grid} or, better, open {page}\n\n\
              next, for example:\n  \
              {program} sample -m {model} --lora {file} -l 3 \"blprnt style, octopus, sea animal\"\n  \
-             {program} train {run} --set output.folder=second --set lora.rank=4",
+             {program} train {run} --set output.folder=second --set lora.rank=4 --set lora.alpha=4",
             grid = inside("grid.png"),
             page = inside("index.html"),
             model = inside("mini/base"),

@@ -107,7 +107,8 @@ impl TrainConfig {
         let given = [&mut self.model.path, &mut self.output.folder];
         for path in folders.chain(heldout.into_iter().flatten()).chain(given) {
             if path.is_relative() && !path.as_os_str().is_empty() {
-                *path = base.join(&*path);
+                // By components, so that `.` leaves no trace in messages.
+                *path = base.join(&*path).components().collect();
             }
         }
     }
