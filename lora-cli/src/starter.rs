@@ -16,9 +16,11 @@ pub(crate) const RUN_FILE: &str = "run.toml";
 /// When `folder` holds other things, or a config that somebody changed, or cannot be written to.
 pub(crate) fn unpack(folder: &Path) -> anyhow::Result<()> {
     check(folder)?;
-    unpack_dir(&MINI, &folder.join("mini"))?;
+    // The run file first: it marks the folder as ours, so that an interrupted unpacking can be done again.
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let run = folder.join(RUN_FILE);
-    fs::write(&run, RUN).with_context(|| run.display().to_string())
+    fs::write(&run, RUN).with_context(|| run.display().to_string())?;
+    unpack_dir(&MINI, &folder.join("mini"))
 }
 
 fn check(folder: &Path) -> anyhow::Result<()> {

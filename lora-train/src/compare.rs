@@ -77,7 +77,7 @@ impl Comparison {
     /// Takes the adapters out of `model` that were in it.
     ///
     /// # Errors
-    /// [`CompareError`]; all files are read before the first is drawn.
+    /// [`CompareError`]; all files are read, and tried on the model, before the first is drawn.
     pub fn draw(
         &self,
         model: &mut BaseModel,
@@ -89,6 +89,10 @@ impl Comparison {
             .iter()
             .map(LoraFile::read)
             .collect::<Result<Vec<_>, _>>()?;
+        // A file that does not fit is found now, not after minutes of drawing.
+        for (path, file) in self.files.iter().zip(&files) {
+            attach(model, path, file, 0.0, device)?;
+        }
         let mut grid = self.blank(model);
         let mut done = 0;
         model.clear_adapters();
@@ -105,12 +109,7 @@ impl Comparison {
                 if is_off(strength) {
                     continue;
                 }
-                model
-                    .attach(file, strength, device)
-                    .map_err(|source| CompareError::Misfit {
-                        path: self.files[column].clone(),
-                        source,
-                    })?;
+                attach(model, &self.files[column], file, strength, device)?;
                 grid.cells[row][column] = draw(model, &self.prompts, self.settings, device);
                 done += 1;
                 if told(done).is_break() {
@@ -162,6 +161,20 @@ impl Comparison {
             grid.cells[row].fill(pictures.to_vec());
         }
     }
+}
+
+fn attach(
+    model: &mut BaseModel,
+    path: &Path,
+    file: &LoraFile,
+    strength: f32,
+    device: &Device,
+) -> Result<(), CompareError> {
+    let attached = model.attach(file, strength, device);
+    attached.map(|_| ()).map_err(|source| CompareError::Misfit {
+        path: path.to_path_buf(),
+        source,
+    })
 }
 
 fn is_off(strength: f32) -> bool {

@@ -62,7 +62,8 @@ pub fn draw(
     for group in prompts.chunk_by(alike) {
         // Large pictures would not fit into memory many at a time.
         let [width, height] = settings.size_of(&group[0], model);
-        let at_once = (512 * 512 / (width * height)).max(1) as usize;
+        let pixels = u64::from(width) * u64::from(height);
+        let at_once = (512 * 512 / pixels).max(1) as usize;
         for batch in group.chunks(at_once) {
             pictures.extend(draw_batch(model, batch, settings, device));
         }
@@ -79,7 +80,7 @@ fn draw_batch(
     let first = &prompts[0];
     let [width, height] = settings.size_of(first, model).map(|side| side as usize);
     let unit = model.vae.reduction();
-    let shape = [4, height / unit, width / unit];
+    let shape = [model.vae.latent_channels(), height / unit, width / unit];
     let noise = |step: u64| {
         let draws = prompts
             .iter()

@@ -4,6 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use lora_core::{
     BaseModel, Precision,
+    adapter::{LoraSpec, Target},
     diffusion::PredictionType,
     lora_file::{DatasetFolder, ModelHashes, TrainingFacts},
 };
@@ -42,7 +43,14 @@ pub(crate) fn facts(
                     .collect(),
             )
         });
-    let trained = |rate: f64| (rate > 0.0).then_some(rate);
+    let trained = |rate: f64, targets: &[Target]| {
+        let some = config
+            .lora
+            .targets
+            .iter()
+            .any(|target| targets.contains(target));
+        (rate > 0.0 && some).then_some(rate)
+    };
     TrainingFacts {
         output_name: config.output.name.clone(),
         training_comment: config.output.comment.clone(),
@@ -57,8 +65,11 @@ pub(crate) fn facts(
         network_dim: config.lora.rank,
         network_alpha: config.lora.alpha.into(),
         learning_rate: config.train.unet_lr,
-        unet_lr: trained(config.train.unet_lr),
-        text_encoder_lr: trained(config.train.text_lr),
+        unet_lr: trained(
+            config.train.unet_lr,
+            &[Target::Attention, Target::Convolution],
+        ),
+        text_encoder_lr: trained(config.train.text_lr, &[Target::TextEncoder]),
         lr_scheduler: schedule_name(config.schedule.kind).to_owned(),
         lr_warmup_steps: config.schedule.warmup.steps(plan.steps),
         optimizer: optimizer_name(&config.optimizer),
@@ -94,6 +105,14 @@ pub(crate) fn facts(
         training_started_at: now(),
         ..TrainingFacts::default()
     }
+}
+
+/// kohya's `ss_network_args`: rank and alpha of the convolutions, where they are trained.
+pub(crate) fn network_args(spec: &LoraSpec) -> Option<String> {
+    let (rank, alpha) = (spec.rank.to_string(), spec.alpha.to_string());
+    spec.targets
+        .contains(&Target::Convolution)
+        .then(|| serde_json::json!({ "conv_dim": rank, "conv_alpha": alpha }).to_string())
 }
 
 /// Seconds since 1970.

@@ -8,10 +8,11 @@ use lora_core::{
     mapped_file::{MappedSafetensors, SafetensorsFileError},
 };
 use lora_data::{DataError, Dataset};
+use safetensors::Dtype;
 use thiserror::Error;
 
 use crate::{
-    Batch, Denoising,
+    Batch, Denoising, Flow,
     config::{HeldoutConfig, LatentDraw, ObjectiveConfig, TrainConfig},
     feed::token_ids,
     latents::LatentCache,
@@ -21,7 +22,7 @@ use crate::{
 /// The mean squared error of the prediction over all held-out pictures and a fixed set of timesteps, at fixed noise;
 /// unweighted, latents at the middle of the VAE's distribution.
 pub struct HeldoutLoss {
-    /// One batch of all pictures for each timestep.
+    /// All pictures at each timestep, in batches of the training's size.
     batches: Vec<Batch>,
     objective: Denoising,
 }
@@ -56,12 +57,12 @@ impl HeldoutLoss {
         model: &BaseModel,
         device: &Device,
     ) -> Result<Self, HeldoutError> {
-        let latents = LatentCache::compute(data, &model.vae, device, |_| ())?;
+        let latents = LatentCache::compute(data, &model.vae, device, |_| Flow::Continue(()))?;
         let count = data.entries().len();
         let [channels, height, width] = latents.shape();
         let shape = [count, channels, height, width];
         let draws = match &config.heldout.noise {
-            Some(path) => stored_noise(path, shape, device)?,
+            Some(path) => stored_noise(path, shape, model.scheduler.num_train_timesteps, device)?,
             None => seeded_noise(
                 &config.heldout,
                 config.train.seed,
@@ -80,14 +81,23 @@ impl HeldoutLoss {
             .map(|entry| entry.caption.clone())
             .collect();
         let ids = token_ids(&model.tokenizer, &captions, config.model.chunks(), device);
+        let at_once = config.train.batch_size.get();
+        let part = |timestep: usize, noise: &Tensor<4>, from: usize| {
+            let size = at_once.min(count - from);
+            Batch {
+                latents: pictures.clone().narrow(0, from, size),
+                noise: noise.clone().narrow(0, from, size),
+                noise_offset: Tensor::zeros([size, channels, 1, 1], device),
+                timesteps: vec![timestep; size],
+                ids: ids.clone().narrow(0, from, size),
+            }
+        };
         let batches = draws
-            .into_iter()
-            .map(|(timestep, noise)| Batch {
-                latents: pictures.clone(),
-                noise,
-                noise_offset: Tensor::zeros([count, channels, 1, 1], device),
-                timesteps: vec![timestep; count],
-                ids: ids.clone(),
+            .iter()
+            .flat_map(|(timestep, noise)| {
+                (0..count)
+                    .step_by(at_once)
+                    .map(|from| part(*timestep, noise, from))
             })
             .collect();
         let objective = Denoising::new(&ObjectiveConfig::default(), model, config.model.clip_skip);
@@ -96,11 +106,11 @@ impl HeldoutLoss {
 
     /// The loss of the model with its present adapters. Waits for the device.
     pub fn measure(&self, model: &BaseModel) -> f64 {
-        let sums = self
+        let errors = self
             .batches
             .iter()
-            .map(|batch| self.objective.errors(model, batch).mean());
-        Tensor::cat(sums.collect(), 0)
+            .map(|batch| self.objective.errors(model, batch));
+        Tensor::cat(errors.collect(), 0)
             .mean()
             .into_scalar::<f32>()
             .into()
@@ -138,6 +148,7 @@ fn seeded_noise(
 fn stored_noise(
     path: &Path,
     shape: [usize; 4],
+    all: usize,
     device: &Device,
 ) -> Result<Vec<(usize, Tensor<4>)>, HeldoutError> {
     let error = |reason: String| HeldoutError::Noise {
@@ -158,18 +169,43 @@ fn stored_noise(
             shape.map(|extent| extent.to_string()).join(", ")
         )));
     }
-    let width = steps.bytes.len() / steps.shape[0].max(1);
-    let timesteps = steps.bytes.chunks_exact(width.max(1)).map(|bytes| {
-        bytes
+    let timesteps: Vec<i64> = match steps.dtype {
+        Dtype::I64 => steps
+            .bytes
+            .as_chunks()
+            .0
             .iter()
-            .rev()
-            .fold(0usize, |number, &byte| (number << 8) | usize::from(byte))
-    });
+            .map(|bytes| i64::from_le_bytes(*bytes))
+            .collect(),
+        Dtype::I32 => steps
+            .bytes
+            .as_chunks()
+            .0
+            .iter()
+            .map(|bytes| i32::from_le_bytes(*bytes).into())
+            .collect(),
+        other => return Err(error(format!("timesteps are {other:?}, not I64 or I32"))),
+    };
+    let timesteps: Vec<usize> = timesteps
+        .iter()
+        .filter_map(|&timestep| {
+            usize::try_from(timestep)
+                .ok()
+                .filter(|&timestep| timestep < all)
+        })
+        .collect();
+    if timesteps.is_empty() || timesteps.len() != steps.shape[0] {
+        return Err(error(format!(
+            "timesteps must be one or more numbers from 0 to {}",
+            all - 1
+        )));
+    }
     let values = noise
         .to_f32()
         .ok_or_else(|| error("noise is not of a float type".to_owned()))?;
     let size = shape.iter().product::<usize>().max(1);
     Ok(timesteps
+        .into_iter()
         .zip(values.chunks_exact(size))
         .map(|(timestep, values)| {
             (

@@ -4,7 +4,13 @@ use std::path::Path;
 
 use lora_core::lora_file::{Privacy, Written};
 
-use crate::{Event, TrainError, draw, facts::now, infotext::infotext, picture::png, run::Run};
+use crate::{
+    Event, TrainError, draw,
+    facts::{network_args, now},
+    infotext::infotext,
+    picture::png,
+    run::Run,
+};
 
 impl Run<'_> {
     /// Writes the file of a finished (or, at the end, cut) epoch.
@@ -65,6 +71,9 @@ impl Run<'_> {
             .model_mut()
             .to_lora_file(self.config.lora.alpha);
         file.metadata = self.facts.metadata(privacy);
+        if let Some(args) = network_args(&self.config.lora) {
+            file.metadata.insert("ss_network_args".to_owned(), args);
+        }
         let written = file.write(path, self.config.output.dtype)?;
         self.tell(&Event::Saved {
             step: self.outcome.steps,
@@ -76,6 +85,7 @@ impl Run<'_> {
 
     /// Draws all preview prompts with the present adapters.
     pub(crate) fn preview(&mut self) -> Result<(), TrainError> {
+        self.settle()?;
         let pictures = draw(self.model(), &self.prompts, self.drawing, &self.device);
         for (index, picture) in pictures.iter().enumerate() {
             let step = self.outcome.steps;
@@ -99,6 +109,7 @@ impl Run<'_> {
 
     /// Measures the held-out loss of the present adapters, if there are held-out pictures.
     pub(crate) fn measure(&mut self) -> Result<(), TrainError> {
+        self.settle()?;
         let step = self.outcome.steps;
         if let Some(heldout) = &self.heldout {
             let heldout_loss = heldout.measure(self.model());

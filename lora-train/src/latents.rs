@@ -3,6 +3,7 @@ use lora_core::vae::Vae;
 use lora_data::{DataError, Dataset};
 
 use crate::{
+    Flow,
     config::LatentDraw,
     random::{Purpose, normal_tensor},
 };
@@ -21,7 +22,8 @@ struct Moments {
 }
 
 impl LatentCache {
-    /// Encodes all pictures of `data`; `told` hears the number done after each.
+    /// Encodes all pictures of `data`; `told` hears the number done after each and may end it, which leaves
+    /// the rest out.
     ///
     /// # Errors
     /// A picture that cannot be read.
@@ -29,7 +31,7 @@ impl LatentCache {
         data: &dyn Dataset,
         vae: &Vae,
         device: &Device,
-        mut told: impl FnMut(usize),
+        mut told: impl FnMut(usize) -> Flow,
     ) -> Result<Self, DataError> {
         let scale = vae.scaling_factor();
         let mut pictures = Vec::with_capacity(data.entries().len());
@@ -44,7 +46,9 @@ impl LatentCache {
                 mean: posterior.mean * scale,
                 deviation: (posterior.logvar * 0.5).exp() * scale,
             });
-            told(index + 1);
+            if told(index + 1).is_break() {
+                break;
+            }
         }
         Ok(Self { pictures })
     }

@@ -69,18 +69,29 @@ impl Plan {
     /// # Errors
     /// Problems of the settings, or of the pictures, each all at once.
     pub fn open(config: &TrainConfig) -> Result<Self, TrainError> {
-        let problems = problems(config);
-        if !problems.is_empty() {
-            return Err(PlanError { problems }.into());
-        }
+        Self::check(config)?;
         let data = ImageFolders::open(&config.dataset)?;
         let tokenizer = match config.model.path.join("tokenizer") {
-            folder if folder.is_dir() => {
+            folder if folder.join("vocab.json").is_file() => {
                 Tokenizer::from_folder(folder).map_err(CheckpointError::from)?
             }
             _ => Tokenizer::clip(),
         };
         Ok(Self::new(config, &data, &tokenizer, data.notes())?)
+    }
+
+    /// Looks at the settings and at whether the paths they name are there: what can be said without loading anything.
+    ///
+    /// # Errors
+    /// [`PlanError`] with all problems at once.
+    pub fn check(config: &TrainConfig) -> Result<(), PlanError> {
+        let mut problems = problems(config);
+        problems.extend(missing_paths(config));
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(PlanError { problems })
+        }
     }
 
     /// Works out the plan for `data`; `notes` are the dataset's own.
@@ -100,7 +111,7 @@ impl Plan {
         let entries = data.entries();
         let batches_per_epoch = steps_per_epoch(entries, config.train.batch_size);
         let steps_per_epoch = batches_per_epoch.div_ceil(config.train.accumulation.get() as u64);
-        let whole = steps_per_epoch * config.train.epochs;
+        let whole = steps_per_epoch.saturating_mul(config.train.epochs);
         let steps = config.train.max_steps.map_or(whole, |most| most.min(whole));
         let epochs = steps.div_ceil(steps_per_epoch.max(1));
         let every = config.output.save_every_epochs;
@@ -144,6 +155,26 @@ fn picture(config: &TrainConfig, entry: &Entry, tokenizer: &Tokenizer, epochs: u
         tokens,
         cut_tokens: tokens.saturating_sub(config.model.max_tokens),
     }
+}
+
+/// Paths that the settings name and that are not there.
+fn missing_paths(config: &TrainConfig) -> Vec<String> {
+    if config.model.path.as_os_str().is_empty() {
+        return vec![
+            "model.path is not set; name a diffusers folder or a .safetensors checkpoint"
+                .to_owned(),
+        ];
+    }
+    [
+        ("model.path", Some(&config.model.path)),
+        ("model.config", config.model.config.as_ref()),
+        ("heldout.folder", config.heldout.folder.as_ref()),
+        ("heldout.noise", config.heldout.noise.as_ref()),
+    ]
+    .into_iter()
+    .filter_map(|(key, path)| Some((key, path.filter(|path| !path.exists())?)))
+    .map(|(key, path)| format!("{key}: {}: no such file or folder", path.display()))
+    .collect()
 }
 
 /// All that is wrong with the settings themselves.
@@ -204,6 +235,17 @@ fn problems(config: &TrainConfig) -> Vec<String> {
     require(
         config.objective.noise_offset.is_none_or(f64::is_finite),
         "objective.noise_offset must be a number, usually 0.03 to 0.1",
+    );
+    require(
+        config.preview.steps > 0 && config.preview.guidance.is_finite(),
+        "preview.steps must be at least 1 and preview.guidance a number, usually 20 and 7",
+    );
+    let resolution = config.dataset.resolution;
+    require(
+        [resolution.width, resolution.height]
+            .iter()
+            .all(|side| *side >= 16 && side % 8 == 0),
+        "dataset.resolution must be a multiple of 8 and at least 16; 512 is usual",
     );
     if let Err(error) = config.lora.check() {
         problems.push(error.to_string());

@@ -79,14 +79,23 @@ impl Prompt {
                 .parse()
                 .map_err(|_| format!("needs a number, found `{value}`"))
         }
+        fn side(value: &str) -> Result<u32, String> {
+            match number(value)? {
+                side @ 8..=8192 => Ok(side),
+                side => Err(format!("needs 8 to 8192 pixels, found {side}")),
+            }
+        }
         match option {
             "n" => value.clone_into(&mut self.negative),
-            "w" => self.size[0] = Some(number(value)?),
-            "h" => self.size[1] = Some(number(value)?),
+            "w" => self.size[0] = Some(side(value)?),
+            "h" => self.size[1] = Some(side(value)?),
             "s" => self.steps = number(value)?,
             "l" => self.guidance = number(value)?,
             "d" => self.seed = number(value)?,
             _ => return Err("is unknown; there are --n --w --h --s --l --d".to_owned()),
+        }
+        if !self.guidance.is_finite() {
+            return Err("needs a finite number".to_owned());
         }
         if self.steps == 0 {
             return Err("needs at least one step".to_owned());

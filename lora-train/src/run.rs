@@ -8,9 +8,9 @@ use lora_data::{Dataset, Exposure, epoch_plan};
 use lora_optim::{Rates, Schedule};
 
 use crate::{
-    DrawSettings, Event, Feed, Handle, HeldoutLoss, LatentCache, Learner, Objective, Observer,
-    Outcome, Plan, Prompt, RunFolder, StepReport, TrainError, Trainer, config::TrainConfig,
-    facts::facts, meter::Meter,
+    DrawSettings, Event, Feed, Flow, Handle, HeldoutLoss, LatentCache, Learner, Objective,
+    Observer, Outcome, Plan, Prompt, RunFolder, StepReport, TrainError, Trainer,
+    config::TrainConfig, facts::facts, meter::Meter,
 };
 
 /// A run under way.
@@ -57,9 +57,15 @@ impl<'a> Run<'a> {
         } = trainer;
         let folder = RunFolder::create(&config)?;
         let total = data.entries().len();
+        let mut stopping = false;
         let latents = LatentCache::compute(data.as_ref(), &model.vae, &device, |done| {
-            // A stop is heard before the first step anyway.
-            let _ = observer.on_event(&Event::Cached { done, total });
+            let flow = observer.on_event(&Event::Cached { done, total });
+            stopping |= flow.is_break() || handle.is_stopping();
+            if stopping {
+                Flow::Break(())
+            } else {
+                Flow::Continue(())
+            }
         })?;
         let heldout = heldout
             .map(|data| HeldoutLoss::new(&config, data.as_ref(), &model, &device))
@@ -86,7 +92,7 @@ impl<'a> Run<'a> {
             outcome: Outcome::default(),
             meter: Meter::new(),
             injected,
-            stopping: false,
+            stopping,
             config,
             plan,
             device,
@@ -117,7 +123,9 @@ impl<'a> Run<'a> {
             self.config.train.batch_size,
             self.config.train.accumulation.get(),
         );
-        self.measure()?;
+        if !self.stopping {
+            self.measure()?;
+        }
         'epochs: for epoch in 1..=self.plan.epochs {
             self.outcome.epochs = epoch;
             let batches = epoch_plan(
@@ -150,11 +158,11 @@ impl<'a> Run<'a> {
         }
         self.report()?;
         self.outcome.stopped = self.outcome.steps < self.plan.steps;
-        if self.outcome.stopped {
-            self.save_step()?;
-        } else {
+        if !self.outcome.stopped {
             self.save_epoch(self.plan.epochs)?;
             self.save_last()?;
+        } else if self.outcome.steps > 0 {
+            self.save_step()?;
         }
         self.outcome.seconds = began.elapsed().as_secs_f64();
         let outcome = self.outcome.clone();

@@ -40,16 +40,34 @@ impl RunFolder {
 
     fn open(path: &Path, config: &TrainConfig) -> io::Result<File> {
         fs::create_dir_all(path.join("previews"))?;
-        if let Some(file) = earlier_file(path, &config.output.name)?
-            && !config.output.overwrite
-        {
+        Self::make_room(path, config)?;
+        File::create(path.join("metrics.jsonl"))
+    }
+
+    /// Removes what an earlier run left, if the config allows it.
+    fn make_room(path: &Path, config: &TrainConfig) -> io::Result<()> {
+        let earlier = earlier_files(path, &config.output.name)?;
+        if let (Some(file), false) = (earlier.first(), config.output.overwrite) {
             let message = format!(
-                "{file} is there from an earlier run; choose another output.folder or output.name, or set \
-                 output.overwrite=true"
+                "{} is there from an earlier run; choose another output.folder, or set output.overwrite=true",
+                file.file_name().unwrap_or_default().display()
             );
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
         }
-        File::create(path.join("metrics.jsonl"))
+        earlier.iter().try_for_each(fs::remove_file)
+    }
+
+    /// # Errors
+    /// When an earlier run's files are in the config's folder and may not be replaced.
+    pub fn check(config: &TrainConfig) -> Result<(), WriteError> {
+        let path = &config.output.folder;
+        if config.output.overwrite || !path.exists() {
+            return Ok(());
+        }
+        Self::make_room(path, config).map_err(|source| WriteError {
+            path: path.clone(),
+            source,
+        })
     }
 
     /// The folder.
@@ -111,24 +129,52 @@ impl RunFolder {
     }
 }
 
-/// A file in `folder` that a run called `name` would replace: its last one, or one of an epoch or a step.
-fn earlier_file(folder: &Path, name: &str) -> io::Result<Option<String>> {
-    for entry in fs::read_dir(folder)? {
-        let file = entry?.file_name().to_string_lossy().into_owned();
-        let rest = file
-            .strip_prefix(name)
-            .and_then(|rest| rest.strip_suffix(".safetensors"));
-        let number = |rest: &str| {
-            let number = rest
-                .strip_prefix("-step")
-                .or_else(|| rest.strip_prefix('-'));
-            number.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
-        };
-        if rest.is_some_and(|rest| rest.is_empty() || number(rest)) {
-            return Ok(Some(file));
+/// The files that a run of that name, or any run's log and previews, left in the folder; by name.
+fn earlier_files(folder: &Path, name: &str) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for (folder, previews) in [
+        (folder.to_path_buf(), false),
+        (folder.join("previews"), true),
+    ] {
+        if !folder.is_dir() {
+            continue;
+        }
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            let file = path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            let ours = if previews {
+                file.starts_with("step") && path.extension().is_some_and(|end| end == "png")
+            } else {
+                file == "metrics.jsonl" || is_saved_file(&file, name)
+            };
+            if ours {
+                files.push(path);
+            }
         }
     }
-    Ok(None)
+    files.sort();
+    Ok(files)
+}
+
+/// Whether `file` is `{name}.safetensors`, `{name}-000001.safetensors` or `{name}-step00000001.safetensors`.
+fn is_saved_file(file: &str, name: &str) -> bool {
+    let Some(rest) = file
+        .strip_prefix(name)
+        .and_then(|rest| rest.strip_suffix(".safetensors"))
+    else {
+        return false;
+    };
+    let number = rest
+        .strip_prefix('-')
+        .map(|rest| rest.strip_prefix("step").unwrap_or(rest));
+    rest.is_empty()
+        || number.is_some_and(|digits| {
+            !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+        })
 }
 
 #[cfg(test)]

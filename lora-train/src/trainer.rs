@@ -11,7 +11,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::{
-    Denoising, DeviceError, Handle, HeldoutError, Objective, Observer, Plan, PlanError,
+    Denoising, DeviceError, Handle, HeldoutError, Objective, Observer, Plan, PlanError, RunFolder,
     config::TrainConfig, picture::png::PngError, run::Run,
 };
 
@@ -109,6 +109,8 @@ impl Trainer {
     /// # Errors
     /// [`TrainError`]; problems of the config and of the pictures are each reported all at once.
     pub fn open(config: TrainConfig) -> Result<Self, TrainError> {
+        Plan::check(&config)?;
+        RunFolder::check(&config)?;
         let device = config.train.device.resolve()?;
         let data = ImageFolders::open(&config.dataset)?;
         let model = &config.model;
@@ -125,6 +127,7 @@ impl Trainer {
             })
         });
         let heldout = heldout.transpose()?;
+        tracing::info!(pictures = data.entries().len(), "model and pictures loaded");
         let notes = data.notes().to_vec();
         let mut trainer = Self::new(config, model, Box::new(data), device)?;
         trainer.plan.notes.splice(0..0, notes);

@@ -61,6 +61,9 @@ impl Grid {
     pub(crate) fn run(self, printer: &Printer) -> anyhow::Result<End> {
         let prompts = self.drawing.prompts(&self.prompt)?;
         let files = lora_files(&self.files)?;
+        if let Some(folder) = self.out.parent() {
+            fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        }
         let (mut model, device) = self.model.load(printer)?;
         let settings = self
             .drawing

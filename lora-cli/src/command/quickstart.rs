@@ -38,7 +38,7 @@ pub(crate) struct Quickstart {
     #[arg(long, default_value_t = DeviceChoice::Auto)]
     device: DeviceChoice,
     /// Seed of everything random
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
     seed: Option<u64>,
     /// Train fewer or more steps; a short run saves fewer files
     #[arg(long, value_name = "N")]
@@ -78,7 +78,9 @@ impl Quickstart {
             printer.document(&summary);
         } else {
             printer.result(&training::result(&config.output.folder, &outcome, &summary));
-            printer.result(&self.what_next(began.elapsed().as_secs()));
+            if !outcome.stopped {
+                printer.result(&self.what_next(began.elapsed().as_secs()));
+            }
         }
         Ok(if outcome.stopped || handle.is_stopping() {
             End::Stopped

@@ -1,6 +1,6 @@
 //! Filling, reading, replacing and merging adapters: written once over [`Sites`].
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DType, Device, Tensor, TensorData};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
@@ -121,11 +121,11 @@ pub fn merge(network: &mut dyn Sites) {
             match site.weight {
                 SiteWeight::Linear(weight) => {
                     let dtype = weight.dtype();
-                    *weight = weight.clone() + delta.cast(dtype);
+                    *weight = (weight.clone().cast(DType::F32) + delta).cast(dtype);
                 }
                 SiteWeight::Conv2d(weight) => {
                     let (shape, dtype) = (weight.dims(), weight.dtype());
-                    *weight = weight.clone() + delta.reshape(shape).cast(dtype);
+                    *weight = (weight.clone().cast(DType::F32) + delta.reshape(shape)).cast(dtype);
                 }
             }
         }

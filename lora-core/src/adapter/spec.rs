@@ -84,10 +84,4 @@ pub enum SpecError {
         /// Input channels times kernel area of the frozen weight.
         receptive: usize,
     },
-    /// A value for a matrix that is not injected.
-    #[error("no adapter holds the matrix {key}")]
-    UnknownMatrix {
-        /// The matrix's key.
-        key: String,
-    },
 }

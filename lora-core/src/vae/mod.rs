@@ -22,6 +22,7 @@ pub struct Vae {
     decoder: Decoder,
     scaling_factor: f64,
     reduction: usize,
+    latent_channels: usize,
 }
 
 /// A normal distribution over latents, before the scaling factor.
@@ -51,6 +52,7 @@ impl Vae {
             decoder: Decoder::new(config, &weights.at("decoder")),
             scaling_factor: config.scaling_factor,
             reduction: config.reduction(),
+            latent_channels: latent,
         }
     }
 
@@ -76,6 +78,11 @@ impl Vae {
     /// What latents are multiplied by before the UNet sees them.
     pub fn scaling_factor(&self) -> f64 {
         self.scaling_factor
+    }
+
+    /// Channels of the latents.
+    pub fn latent_channels(&self) -> usize {
+        self.latent_channels
     }
 
     /// Pixels of one latent along each side.

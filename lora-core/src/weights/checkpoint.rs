@@ -149,7 +149,8 @@ impl Checkpoint {
 /// Whether a single file has the widths of SD1.5 (and so, in all likelihood, its heads and groups).
 fn is_sd15(file: &MappedSafetensors) -> bool {
     let shape = |name: &str| file.view(name).map(|view| view.shape.to_vec());
-    shape("model.diffusion_model.input_blocks.0.0.weight").is_some_and(|shape| shape[0] == 320)
+    shape("model.diffusion_model.input_blocks.0.0.weight")
+        .is_some_and(|shape| shape.first() == Some(&320))
         && shape("model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight")
             == Some(vec![320, 768])
 }
@@ -185,6 +186,9 @@ fn open_component(
                     source,
                 })?;
             let shards: BTreeSet<String> = index.weight_map.into_values().collect();
+            if shards.is_empty() {
+                break;
+            }
             return shards
                 .into_iter()
                 .map(|shard| Ok(MappedSafetensors::open(folder.join(shard))?))

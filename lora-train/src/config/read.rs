@@ -65,14 +65,8 @@ impl TrainConfig {
             message: error.to_string(),
         })?;
         for given in overrides {
-            apply(&mut table, given)?;
             // Read anew after each, so that an error is laid at the right one's door.
-            config = toml::Value::Table(table.clone()).try_into().map_err(
-                |error: toml::de::Error| ConfigError::Override {
-                    given: given.clone(),
-                    reason: with_suggestion(&error),
-                },
-            )?;
+            config = overridden(&mut table, given)?;
         }
         Ok(config)
     }
@@ -114,19 +108,33 @@ impl TrainConfig {
     }
 }
 
-/// Sets `section.key` of `table` to the value after `=`, read as TOML, or as text where it is no TOML.
-fn apply(table: &mut toml::Table, given: &str) -> Result<(), ConfigError> {
-    let error = |reason: &str| ConfigError::Override {
+/// The config after one override. A value that reads as TOML but does not fit, such as a name that is all digits, is
+/// taken as text.
+fn overridden(table: &mut toml::Table, given: &str) -> Result<TrainConfig, ConfigError> {
+    let error = |reason: String| ConfigError::Override {
         given: given.to_owned(),
-        reason: reason.to_owned(),
+        reason,
     };
-    let (key, value) = given
-        .split_once('=')
-        .ok_or_else(|| error("write it as section.key=value, for example train.epochs=5"))?;
-    let value: toml::Value = toml::from_str(&format!("value = {value}"))
+    let (key, text) = given.split_once('=').ok_or_else(|| {
+        error("write it as section.key=value, for example train.epochs=5".to_owned())
+    })?;
+    let text = toml::Value::String(text.to_owned());
+    let typed = toml::from_str(&format!("value = {}", text.as_str().unwrap_or_default()))
         .ok()
-        .and_then(|mut table: toml::Table| table.remove("value"))
-        .unwrap_or_else(|| toml::Value::String(value.to_owned()));
+        .and_then(|mut table: toml::Table| table.remove("value"));
+    let mut with = |value: toml::Value| {
+        set(table, key, value).map_err(|reason| error(reason.to_owned()))?;
+        let config: Result<TrainConfig, _> = toml::Value::Table(table.clone()).try_into();
+        config.map_err(|refused| error(with_suggestion(&refused)))
+    };
+    match typed {
+        Some(typed) => with(typed).or_else(|refused| with(text).map_err(|_| refused)),
+        None => with(text),
+    }
+}
+
+/// Sets `section.key` of `table`.
+fn set(table: &mut toml::Table, key: &str, value: toml::Value) -> Result<(), &'static str> {
     let mut path = key.trim().split('.').peekable();
     let mut table = table;
     while let Some(part) = path.next() {
@@ -138,9 +146,9 @@ fn apply(table: &mut toml::Table, given: &str) -> Result<(), ConfigError> {
             .entry(part)
             .or_insert_with(|| toml::Value::Table(toml::Table::new()))
             .as_table_mut()
-            .ok_or_else(|| error("its first part is not a section"))?;
+            .ok_or("its first part is not a section")?;
     }
-    Err(error("the key is empty"))
+    Err("the key is empty")
 }
 
 /// The parser's message; an unknown key gets the nearest expected one named.
@@ -220,6 +228,8 @@ mod tests {
             error.contains("--set train.epoch=5") && error.contains("`epochs`"),
             "{error}"
         );
+        let named = read("", &["output.name=2024"]).expect("a name of digits");
+        assert_eq!(named.output.name, "2024");
         assert!(read("", &["epochs"]).is_err());
         assert!(read("", &["train.epochs.more=1"]).is_err());
     }

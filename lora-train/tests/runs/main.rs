@@ -14,6 +14,10 @@ use lora_train::{
     Batch, DeviceChoice, DrawSettings, Event, Objective, Outcome, Prompt, TrainError, Trainer,
     config::TrainConfig, draw,
 };
+use safetensors::{
+    Dtype,
+    tensor::{TensorView, serialize_to_file},
+};
 
 fn tiny() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/golden/tiny-sd15")
@@ -274,6 +278,80 @@ fn the_saved_file_draws_the_same_picture() {
         .map(|(left, right)| left.abs_diff(*right))
         .max();
     assert!(worst <= Some(1), "merging moves a pixel by {worst:?}");
+}
+
+#[test]
+fn stopping_before_the_first_step_leaves_no_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let outcome = run(config(folder.path()), &mut |event| match event {
+        Event::Cached { .. } => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    });
+    assert_eq!(
+        (outcome.steps, outcome.stopped, outcome.last),
+        (0, true, None)
+    );
+    let files = fs::read_dir(folder.path().join("out")).unwrap();
+    let names: Vec<_> = files
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(
+        !names.iter().any(|name| name.ends_with(".safetensors")),
+        "{names:?}"
+    );
+}
+
+#[test]
+fn overwriting_takes_the_earlier_runs_files_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    run(config.clone(), &mut |_| ControlFlow::Continue(()));
+    config.output.overwrite = true;
+    config.preview.every = 0;
+    config.train.epochs = 1;
+    run(config, &mut |_| ControlFlow::Continue(()));
+    let out = folder.path().join("out");
+    assert!(out.join("thing-000001.safetensors").is_file());
+    assert!(!out.join("thing-000002.safetensors").exists());
+    assert!(!out.join("previews/step00000004-0.png").exists());
+}
+
+#[test]
+fn paths_that_are_not_there_are_all_named_before_anything_is_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.model.path = folder.path().join("no-model");
+    config.heldout.folder = Some(folder.path().join("no-pictures"));
+    config.heldout.noise = Some(folder.path().join("no-noise"));
+    let Err(TrainError::Plan(error)) = Trainer::open(config) else {
+        panic!("accepted")
+    };
+    assert_eq!(error.problems.len(), 3, "{error}");
+}
+
+#[test]
+fn a_noise_file_that_does_not_fit_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    let path = folder.path().join("noise.safetensors");
+    config.heldout.folder = Some(folder.path().join("pictures"));
+    config.heldout.noise = Some(path.clone());
+    let noise = vec![0u8; 3 * 4 * 8 * 8 * 4];
+    for (dtype, steps, said) in [
+        (Dtype::I32, 5000i32.to_le_bytes(), "from 0 to 999"),
+        (Dtype::I32, (-1i32).to_le_bytes(), "from 0 to 999"),
+        (Dtype::F32, 1f32.to_le_bytes(), "not I64 or I32"),
+    ] {
+        let noise = TensorView::new(Dtype::F32, vec![1, 3, 4, 8, 8], &noise).unwrap();
+        let steps = TensorView::new(dtype, vec![1], &steps).unwrap();
+        serialize_to_file([("noise", noise), ("timesteps", steps)], None, &path).unwrap();
+        config.output.overwrite = true;
+        let trainer = Trainer::open(config.clone()).unwrap();
+        let error = trainer
+            .run(&mut |_: &Event<'_>| ControlFlow::Continue(()))
+            .unwrap_err();
+        assert!(error.to_string().contains(said), "{error}");
+    }
 }
 
 #[test]
