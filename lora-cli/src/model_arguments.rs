@@ -25,8 +25,9 @@ pub(crate) struct ModelArguments {
     /// Use the n-th last layer of the text encoder; anime models usually want 2
     #[arg(long, value_name = "N", default_value_t = ModelConfig::default().clip_skip, value_parser = at_least_one)]
     pub(crate) clip_skip: usize,
-    /// Where to compute: auto, cpu, wgpu[:n], vulkan[:n] or cuda[:n]
-    #[arg(long, default_value_t = DeviceChoice::Auto)]
+    /// Where to compute.
+    // Not a doc comment: rustdoc takes the brackets for links.
+    #[arg(long, default_value_t = DeviceChoice::Auto, help = "Where to compute: auto, cpu, wgpu[:n], vulkan[:n] or cuda[:n]")]
     device: DeviceChoice,
 }
 

@@ -15,8 +15,12 @@ pub(crate) struct RunFile {
     /// Set a value of the config, as train.epochs=5; relative paths are from the working directory
     #[arg(long = "set", value_name = "KEY=VALUE")]
     overrides: Vec<String>,
-    /// Where to compute: auto, cpu, wgpu[:n], vulkan[:n] or cuda[:n]; short for --set train.device=…
-    #[arg(long)]
+    /// Where to compute.
+    // Not a doc comment: rustdoc takes the brackets for links.
+    #[arg(
+        long,
+        help = "Where to compute: auto, cpu, wgpu[:n], vulkan[:n] or cuda[:n]; short for --set train.device=…"
+    )]
     device: Option<DeviceChoice>,
 }
 

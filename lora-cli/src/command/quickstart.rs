@@ -34,8 +34,9 @@ pub(crate) struct Quickstart {
     /// The folder for everything
     #[arg(short, long, value_name = "FOLDER", default_value = "quickstart")]
     out: PathBuf,
-    /// Where to compute: auto, cpu, wgpu[:n], vulkan[:n] or cuda[:n]
-    #[arg(long, default_value_t = DeviceChoice::Auto)]
+    /// Where to compute.
+    // Not a doc comment: rustdoc takes the brackets for links.
+    #[arg(long, default_value_t = DeviceChoice::Auto, help = "Where to compute: auto, cpu, wgpu[:n], vulkan[:n] or cuda[:n]")]
     device: DeviceChoice,
     /// Seed of everything random
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
