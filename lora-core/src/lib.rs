@@ -12,6 +12,7 @@ pub mod atomic_file;
 pub mod attention;
 mod base_model;
 pub mod diffusion;
+mod family;
 pub mod fused;
 pub mod layer;
 pub mod lora_file;
@@ -25,6 +26,7 @@ pub mod vae;
 pub mod weights;
 
 pub use base_model::{BaseModel, Precision};
+pub use family::Family;
 
 /// Every trainable factor, by the key it has in a file. Always rank 2: convolutions reshape when they are applied.
 pub type Matrices = BTreeMap<String, Tensor<2>>;

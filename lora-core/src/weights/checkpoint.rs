@@ -9,10 +9,10 @@ use safetensors::Dtype;
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
-    CheckpointError, StoredTensor, TensorProblem, TensorSource, WeightReader, Weights,
-    ldm_names::{Component, original_name},
+    CheckpointError, Component, StoredTensor, TensorProblem, TensorSource, WeightReader, Weights,
+    ldm_names::original_name,
 };
-use crate::mapped_file::MappedSafetensors;
+use crate::{Family, mapped_file::MappedSafetensors};
 
 /// A base model on disk: a diffusers folder, or a single file in the original layout.
 #[derive(Debug)]
@@ -70,11 +70,6 @@ impl Checkpoint {
         })
     }
 
-    /// SD1.5's own config of a component, as JSON.
-    pub fn sd15_config(component: Component) -> &'static str {
-        component.sd15_config()
-    }
-
     /// The path it was opened from.
     pub fn path(&self) -> &Path {
         &self.path
@@ -97,7 +92,7 @@ impl Checkpoint {
                 path: path.clone(),
                 source,
             })?,
-            None => component.sd15_config().to_owned(),
+            None => component.published_config(Family::Sd1).to_owned(),
         };
         serde_json::from_str(&text).map_err(|source| CheckpointError::Json { path, source })
     }

@@ -3,63 +3,7 @@
 //! Mirrors diffusers' `convert_ldm_unet_checkpoint`, `convert_ldm_vae_checkpoint` and `convert_ldm_clip_checkpoint`,
 //! read from right to left: a network asks for a diffusers key and gets told where the original file keeps it.
 
-/// A part of a Stable Diffusion model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Component {
-    /// CLIP's text encoder.
-    TextEncoder,
-    /// The denoising network.
-    UNet,
-    /// The autoencoder between pictures and latents.
-    Vae,
-    /// The noise schedule's settings; it has no tensors.
-    Scheduler,
-}
-
-impl Component {
-    /// Its folder in a diffusers model.
-    pub fn folder(self) -> &'static str {
-        match self {
-            Self::TextEncoder => "text_encoder",
-            Self::UNet => "unet",
-            Self::Vae => "vae",
-            Self::Scheduler => "scheduler",
-        }
-    }
-
-    pub(super) fn config_file(self) -> &'static str {
-        match self {
-            Self::Scheduler => "scheduler_config.json",
-            _ => "config.json",
-        }
-    }
-
-    pub(super) fn weights_stem(self) -> &'static str {
-        match self {
-            Self::TextEncoder => "model",
-            _ => "diffusion_pytorch_model",
-        }
-    }
-
-    pub(super) fn original_prefix(self) -> &'static str {
-        match self {
-            Self::TextEncoder => "cond_stage_model.transformer.",
-            Self::UNet => "model.diffusion_model.",
-            Self::Vae => "first_stage_model.",
-            Self::Scheduler => "",
-        }
-    }
-
-    /// SD1.5's config, for single files that carry none.
-    pub(super) fn sd15_config(self) -> &'static str {
-        match self {
-            Self::TextEncoder => include_str!("../../assets/sd15/text_encoder.json"),
-            Self::UNet => include_str!("../../assets/sd15/unet.json"),
-            Self::Vae => include_str!("../../assets/sd15/vae.json"),
-            Self::Scheduler => include_str!("../../assets/sd15/scheduler.json"),
-        }
-    }
-}
+use super::Component;
 
 /// The name of `key` in an original file; `exists` tells whether the file has a name.
 ///
@@ -92,7 +36,7 @@ pub(super) fn original_name(
                 .count();
             vae(key, levels)
         }
-        Component::TextEncoder | Component::Scheduler => key.to_owned(),
+        Component::TextEncoder | Component::TextEncoder2 | Component::Scheduler => key.to_owned(),
     };
     format!("{prefix}{name}")
 }

@@ -2,12 +2,13 @@
 
 mod checkpoint;
 mod checkpoint_error;
+mod component;
 mod ldm_names;
 mod seeded;
 mod source;
 
 pub use checkpoint::Checkpoint;
 pub use checkpoint_error::CheckpointError;
-pub use ldm_names::Component;
+pub use component::Component;
 pub use seeded::SeededWeights;
 pub use source::{StoredTensor, TensorProblem, TensorSource, WeightReader, Weights};

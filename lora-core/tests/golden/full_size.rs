@@ -4,10 +4,11 @@ use std::{cell::RefCell, collections::BTreeMap, fs};
 
 use burn::tensor::{Device, FloatDType};
 use lora_core::{
+    Family,
     adapter::{Sites, Target, kohya_name},
     text_encoder::TextEncoder,
     unet::UNet,
-    weights::{Checkpoint, Component, StoredTensor, TensorProblem, TensorSource, WeightReader},
+    weights::{Component, StoredTensor, TensorProblem, TensorSource, WeightReader},
 };
 use serde::Deserialize;
 
@@ -29,12 +30,12 @@ impl TensorSource for Counter {
 
 #[derive(Deserialize)]
 struct Keys {
-    sd15: Family,
+    sd15: ModuleLists,
 }
 
 /// Module to the shapes of its two factors at rank 4.
 #[derive(Deserialize)]
-struct Family {
+struct ModuleLists {
     default: BTreeMap<String, [Vec<usize>; 2]>,
     locon_extra: BTreeMap<String, [Vec<usize>; 2]>,
 }
@@ -43,8 +44,8 @@ struct Family {
 fn module_names_shapes_and_counts_are_those_of_sd15() {
     let device = Device::flex();
     let text_config =
-        serde_json::from_str(Checkpoint::sd15_config(Component::TextEncoder)).unwrap();
-    let unet_config = serde_json::from_str(Checkpoint::sd15_config(Component::UNet)).unwrap();
+        serde_json::from_str(Component::TextEncoder.published_config(Family::Sd1)).unwrap();
+    let unet_config = serde_json::from_str(Component::UNet.published_config(Family::Sd1)).unwrap();
     let (text_count, unet_count) = (Counter::default(), Counter::default());
     let reader = WeightReader::new(&text_count, &device, FloatDType::F32);
     let mut text = TextEncoder::new(&text_config, &reader.root());
