@@ -89,7 +89,7 @@ impl DrawArguments {
             .iter()
             .flat_map(|prompt| [&prompt.text, &prompt.negative]);
         let longest = texts
-            .map(|text| model.tokenizer.count(text))
+            .map(|text| model.text.tokenizer().count(text))
             .max()
             .unwrap_or(0);
         DrawSettings {

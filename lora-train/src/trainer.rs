@@ -113,13 +113,7 @@ impl Trainer {
         RunFolder::check(&config)?;
         let device = config.train.device.resolve()?;
         let data = ImageFolders::open(&config.dataset)?;
-        let model = &config.model;
-        let model = BaseModel::load(
-            &model.path,
-            model.config.as_deref(),
-            model.precision,
-            &device,
-        )?;
+        let model = BaseModel::load(&config.model.source(), &device)?;
         let heldout = config.heldout.folder.as_ref().map(|folder| {
             ImageFolders::open(&DatasetConfig {
                 folders: vec![FolderConfig::new(folder)],
@@ -145,7 +139,7 @@ impl Trainer {
         data: Box<dyn Dataset>,
         device: Device,
     ) -> Result<Self, TrainError> {
-        let plan = Plan::new(&config, data.as_ref(), &model.tokenizer, &[])?;
+        let plan = Plan::new(&config, data.as_ref(), model.text.tokenizer(), &[])?;
         let settings = |section: &str, errors: Vec<SettingError>| PlanError {
             problems: errors
                 .into_iter()

@@ -12,6 +12,17 @@ pub enum PredictionType {
     VPrediction,
 }
 
+impl PredictionType {
+    /// Velocity or noise.
+    pub fn of_velocity(is_velocity: bool) -> Self {
+        if is_velocity {
+            Self::VPrediction
+        } else {
+            Self::Epsilon
+        }
+    }
+}
+
 /// How the betas run from start to end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -75,6 +75,17 @@ impl Checkpoint {
         &self.path
     }
 
+    /// Opens a VAE that stands alone.
+    ///
+    /// # Errors
+    /// [`CheckpointError`], naming the path.
+    pub fn open_vae(
+        path: impl AsRef<Path>,
+        config: Option<&Path>,
+    ) -> Result<Self, CheckpointError> {
+        Self::open(path, config)
+    }
+
     /// The folder of the checkpoint's own tokenizer, if it carries one.
     pub fn tokenizer_folder(&self) -> Option<PathBuf> {
         let folder = self.path.join("tokenizer");

@@ -10,5 +10,6 @@ mod source;
 pub use checkpoint::Checkpoint;
 pub use checkpoint_error::CheckpointError;
 pub use component::Component;
+pub use ldm_names::OriginalUNetNames;
 pub use seeded::SeededWeights;
 pub use source::{StoredTensor, TensorProblem, TensorSource, WeightReader, Weights};
