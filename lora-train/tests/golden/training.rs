@@ -13,8 +13,10 @@ use crate::reference_run::{Golden, Profile, batch, learner};
 const LOSS_LIMIT: f64 = 1e-5;
 const NORM_LIMIT: f64 = 1e-4;
 const GRADIENT_LIMIT: f32 = 5e-4;
-const FIRST_STEP_LIMIT: f32 = 5e-3;
-const FINAL_LIMIT: f32 = 2e-3;
+/// Of each matrix and of all together. Adam's first step goes by the gradient's sign, so single elements whose gradient
+/// is near 0 may go the other way: one in 40,000 of a matrix makes 1e-2.
+const FIRST_STEP_LIMITS: [f32; 2] = [1e-2, 4e-3];
+const FINAL_LIMITS: [f32; 2] = [5e-3, 5e-4];
 
 /// The models that have reference runs.
 const BASES: [&str; 2] = ["tiny-sd15", "tiny-sdxl"];
@@ -119,12 +121,12 @@ fn follow(base: &str, case: &Case) {
                     &start,
                     &reference,
                     "after_step1.",
-                    FIRST_STEP_LIMIT,
+                    FIRST_STEP_LIMITS,
                 );
             }
         }
     }
-    let compared = compare_weights(&learner, &start, &reference, "final.", FINAL_LIMIT);
+    let compared = compare_weights(&learner, &start, &reference, "final.", FINAL_LIMITS);
     assert!(compared > 10);
 }
 
@@ -171,26 +173,34 @@ fn compare_first_gradients(case: &Case, learner: &Learner, reference: &Golden, u
     }
 }
 
-/// Compares every weight that the reference kept; the measure is how far training moved it.
+/// Compares every weight that the reference kept; the measure is how far training moved it, of each matrix and of all
+/// together.
 fn compare_weights(
     learner: &Learner,
     start: &Matrices,
     reference: &Golden,
     prefix: &str,
-    limit: f32,
+    [each, all]: [f32; 2],
 ) -> usize {
-    let mut compared = 0;
+    let (mut differences, mut ways) = (Vec::new(), Vec::new());
     for name in reference.names() {
         let Some(key) = name.strip_prefix(prefix) else {
             continue;
         };
         let before = start[key].clone();
-        let deviation = deviation(
-            learner.params()[key].clone() - before.clone(),
-            reference.matrix(&name) - before,
-        );
-        assert!(deviation < limit, "{name} is {deviation:e} of its way off");
-        compared += 1;
+        let found = learner.params()[key].clone() - before.clone();
+        let expected = reference.matrix(&name) - before;
+        let off = deviation(found.clone(), expected.clone());
+        assert!(off < each, "{name} is {off:e} of its way off");
+        differences.push((found - expected.clone()).square().sum());
+        ways.push(expected.square().sum());
     }
+    let compared = ways.len();
+    if compared == 0 {
+        return compared;
+    }
+    let sum = |squares: Vec<Tensor<1>>| Tensor::cat(squares, 0).sum().into_scalar::<f32>();
+    let off = (sum(differences) / sum(ways)).sqrt();
+    assert!(off < all, "{prefix}* are {off:e} of their way off");
     compared
 }
