@@ -97,7 +97,7 @@ fn draw_batch(
     let ids = token_ids(&model.tokenizer, &texts, settings.chunks, device);
     let text = model.text_encoder.forward_chunks(ids, settings.clip_skip);
 
-    let sampler = settings.sampler.build(&model.scheduler, first.steps);
+    let mut sampler = settings.sampler.build(&model.scheduler, first.steps);
     let mut latents = noise(0) * sampler.initial_scale();
     for index in 0..sampler.timesteps().len() {
         let prediction = predict(
