@@ -17,6 +17,7 @@ pub mod fused;
 pub mod layer;
 pub mod lora_file;
 pub mod mapped_file;
+pub mod prompt_syntax;
 mod resample;
 mod resnet;
 pub mod text_encoder;
