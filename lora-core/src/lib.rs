@@ -19,6 +19,7 @@ pub mod lora_file;
 pub mod mapped_file;
 mod model_configs;
 mod part;
+pub mod prompt_syntax;
 mod resample;
 mod resnet;
 mod text_conditioner;

@@ -91,9 +91,9 @@ fn answer(
         .unet
         .forward(pair(noise.clone()), &TIMESTEPS, &conditions);
 
-    let sampler = SamplerKind::Ddim.build(&model.scheduler, STEPS);
+    let mut sampler = SamplerKind::Ddim.build(&model.scheduler, STEPS);
     let mut latents = noise.clone() * sampler.initial_scale();
-    for (index, &timestep) in sampler.timesteps().iter().enumerate() {
+    for (index, timestep) in sampler.timesteps().to_vec().into_iter().enumerate() {
         let input = sampler.scale_input(index, latents.clone());
         let predicted = model.unet.forward(pair(input), &[timestep; 2], &conditions);
         let negative = predicted.clone().narrow(0, 0, 1);

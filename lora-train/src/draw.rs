@@ -100,7 +100,7 @@ fn draw_batch(
     let sizes = [height, width, 0, 0, height, width].map(|pixels| pixels as f32);
     let conditions = Conditions::new(text, &vec![sizes; texts.len()]);
 
-    let sampler = settings.sampler.build(&model.scheduler, first.steps);
+    let mut sampler = settings.sampler.build(&model.scheduler, first.steps);
     let mut latents = noise(0) * sampler.initial_scale();
     for index in 0..sampler.timesteps().len() {
         let prediction = predict(

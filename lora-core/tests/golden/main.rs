@@ -9,3 +9,4 @@ mod fused;
 mod golden;
 mod loading;
 mod lora;
+mod samplers;

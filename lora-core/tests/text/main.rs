@@ -5,6 +5,7 @@
 mod damaged_files;
 mod lora_file;
 mod metadata;
+mod prompt_syntax;
 mod tokenizer;
 
 use std::path::{Path, PathBuf};
