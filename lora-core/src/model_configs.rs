@@ -56,6 +56,8 @@ impl ModelConfigs {
         let vae: VaeConfig = checkpoint.config(Component::Vae)?;
         refuse(checkpoint, Component::UNet, unet.unsupported())?;
         refuse(checkpoint, Component::Vae, vae.unsupported())?;
+        let scheduler: SchedulerConfig = checkpoint.config(Component::Scheduler)?;
+        refuse(checkpoint, Component::Scheduler, scheduler.unsupported())?;
         let family = unet.family();
         let text = text_components(family)
             .iter()
@@ -63,7 +65,7 @@ impl ModelConfigs {
         Ok(Self {
             family,
             text: text.collect::<Result<_, _>>()?,
-            scheduler: checkpoint.config(Component::Scheduler)?,
+            scheduler,
             unet,
             vae,
         })

@@ -1,6 +1,9 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+/// More timesteps than this are a broken config: every published model has 1,000.
+const MOST_TIMESTEPS: usize = 1_000_000;
+
 /// What the network predicts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -85,6 +88,21 @@ impl Default for SchedulerConfig {
             steps_offset: 1,
             set_alpha_to_one: false,
         }
+    }
+}
+
+impl SchedulerConfig {
+    /// The first field whose value no walk can be made of, if any.
+    pub fn unsupported(&self) -> Option<(&'static str, String)> {
+        let betas = [("beta_start", self.beta_start), ("beta_end", self.beta_end)];
+        let outside = betas
+            .into_iter()
+            .find(|(_, beta)| !(0.0..1.0).contains(beta));
+        if !(2..=MOST_TIMESTEPS).contains(&self.num_train_timesteps) {
+            let value = self.num_train_timesteps.to_string();
+            return Some(("num_train_timesteps", value));
+        }
+        outside.map(|(field, value)| (field, value.to_string()))
     }
 }
 

@@ -10,3 +10,4 @@ mod golden;
 mod loading;
 mod lora;
 mod samplers;
+mod weighted_text;
