@@ -1,23 +1,20 @@
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use lora_core::{BaseModel, diffusion::SamplerKind, tokenizer::CHUNK_LENGTH};
+use lora_core::{BaseModel, diffusion::SamplerKind};
 use lora_train::{DrawSettings, Prompt, config::PreviewConfig};
 
 use crate::model_arguments::at_least_one;
-
-/// More rows of 75 tokens than this are cut.
-const MOST_CHUNKS: usize = 3;
 
 /// How pictures are drawn, where a prompt does not say otherwise.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Drawing")]
 pub(crate) struct DrawArguments {
-    /// A file of prompts, one a line; # starts a comment
+    /// A file of prompts: one a line, or .toml or .json as kohya reads them; # starts a comment
     #[arg(long, value_name = "FILE")]
     prompts: Option<PathBuf>,
     /// What the pictures are guided away from
@@ -62,9 +59,7 @@ impl DrawArguments {
         let parsed = given.iter().map(|line| Prompt::parse(line, &defaults));
         let mut prompts = parsed.collect::<Result<Vec<_>, _>>()?;
         if let Some(path) = &self.prompts {
-            let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-            let read = Prompt::parse_file(&text, &defaults);
-            prompts.extend(read.with_context(|| path.display().to_string())?);
+            prompts.extend(Prompt::read_file(path, &defaults)?);
         }
         if prompts.is_empty() {
             bail!("there is no prompt; give one, or a file of them with --prompts");
@@ -74,28 +69,16 @@ impl DrawArguments {
             .filter(|prompt| prompt.negative.is_empty())
         {
             prompt.negative.clone_from(&self.negative);
+            prompt.check()?;
         }
         Ok(prompts)
     }
 
-    /// Settings for these prompts: as many rows of tokens as the longest needs, the model's own size where none is given.
-    pub(crate) fn settings(
-        &self,
-        model: &BaseModel,
-        prompts: &[Prompt],
-        clip_skip: usize,
-    ) -> DrawSettings {
-        let texts = prompts
-            .iter()
-            .flat_map(|prompt| [&prompt.text, &prompt.negative]);
-        let longest = texts
-            .map(|text| model.text.tokenizer().count(text))
-            .max()
-            .unwrap_or(0);
+    /// What holds for all prompts; the model's own size where none is given.
+    pub(crate) fn settings(&self, model: &BaseModel, clip_skip: usize) -> DrawSettings {
         DrawSettings {
             sampler: self.sampler,
             clip_skip,
-            chunks: longest.div_ceil(CHUNK_LENGTH).clamp(1, MOST_CHUNKS),
             size: self.size.unwrap_or([model.native_side; 2]),
         }
     }

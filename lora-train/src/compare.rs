@@ -32,6 +32,9 @@ pub enum CompareError {
     /// A file cannot be read.
     #[error(transparent)]
     File(#[from] LoraFileError),
+    /// A prompt cannot be followed.
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
     /// A file does not fit the model.
     #[error("{}: {source}", .path.display())]
     Misfit {
@@ -97,7 +100,7 @@ impl Comparison {
         let mut done = 0;
         model.clear_adapters();
         if self.strengths.iter().any(|&strength| is_off(strength)) {
-            let pictures = draw(model, &self.prompts, self.settings, device);
+            let pictures = draw(model, &self.prompts, self.settings, device)?;
             self.fill_base(&mut grid, &pictures);
             done += 1;
             if told(done).is_break() {
@@ -110,7 +113,7 @@ impl Comparison {
                     continue;
                 }
                 attach(model, &self.files[column], file, strength, device)?;
-                grid.cells[row][column] = draw(model, &self.prompts, self.settings, device);
+                grid.cells[row][column] = draw(model, &self.prompts, self.settings, device)?;
                 done += 1;
                 if told(done).is_break() {
                     break 'files;
@@ -146,7 +149,7 @@ impl Comparison {
             "seed {}, {} steps, {}, guidance {}, {width}×{height}",
             prompt.seed,
             prompt.steps,
-            self.settings.sampler.label(),
+            self.settings.sampler_of(prompt).label(),
             prompt.guidance
         )
     }
@@ -219,7 +222,6 @@ mod tests {
             settings: DrawSettings {
                 sampler: SamplerKind::Ddim,
                 clip_skip: 1,
-                chunks: 1,
                 size: [16; 2],
             },
         }

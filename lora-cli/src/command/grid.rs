@@ -65,9 +65,7 @@ impl Grid {
             fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
         }
         let (mut model, device) = self.model.load(printer)?;
-        let settings = self
-            .drawing
-            .settings(&model, &prompts, self.model.clip_skip);
+        let settings = self.drawing.settings(&model, self.model.clip_skip);
         let comparison = Comparison {
             files,
             strengths: self.strengths,

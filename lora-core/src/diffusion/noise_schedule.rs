@@ -38,11 +38,10 @@ pub enum BetaSchedule {
 }
 
 /// Where the timesteps of a sampler lie (Lin et al. 2024, table 2), by diffusers' names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TimestepSpacing {
-    /// Whole strides up from the first timestep: Stable Diffusion's own.
-    #[default]
+    /// Whole strides up from the first timestep.
     Leading,
     /// From the last timestep to the first, evenly.
     Linspace,
@@ -67,8 +66,10 @@ pub struct SchedulerConfig {
     pub prediction_type: PredictionType,
     /// Whether the betas are rescaled so that the last timestep is pure noise (Lin et al. 2024).
     pub rescale_betas_zero_snr: bool,
-    /// Where the timesteps of a sampler lie.
-    pub timestep_spacing: TimestepSpacing,
+    /// Where the timesteps of a sampler lie. Unset, as for SD 1.x and 2.x, means where each sampler has them by itself:
+    /// leading for DDIM, evenly from the last timestep for all others, in diffusers as in A1111.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestep_spacing: Option<TimestepSpacing>,
     /// Added to every timestep of a sampler whose spacing is leading.
     pub steps_offset: usize,
     /// Whether DDIM's last step ends at ᾱ = 1 rather than at ᾱ of timestep 0.
@@ -84,7 +85,7 @@ impl Default for SchedulerConfig {
             beta_schedule: BetaSchedule::ScaledLinear,
             prediction_type: PredictionType::Epsilon,
             rescale_betas_zero_snr: false,
-            timestep_spacing: TimestepSpacing::Leading,
+            timestep_spacing: None,
             steps_offset: 1,
             set_alpha_to_one: false,
         }
