@@ -131,3 +131,87 @@ fn conditioned_size(prompt: &Prompt, settings: DrawSettings, model: &BaseModel) 
     let [width, height] = settings.size_of(prompt, model).map(|side| side as f32);
     [height, width, 0.0, 0.0, height, width]
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use lora_core::{ModelSource, diffusion::SamplerKind};
+
+    use super::*;
+    use crate::config::PreviewConfig;
+
+    const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/golden");
+    const SETTINGS: DrawSettings = DrawSettings {
+        sampler: SamplerKind::Ddim,
+        clip_skip: 1,
+        size: [64; 2],
+    };
+
+    fn tiny(name: &str) -> BaseModel {
+        let source = ModelSource::new(format!("{GOLDEN}/{name}"));
+        BaseModel::load(&source, &Device::flex()).expect("a model")
+    }
+
+    fn guidance(model: &BaseModel, line: &str) -> Guidance {
+        let prompt = Prompt::parse(line, &PreviewConfig::default()).expect("valid");
+        Guidance::of(model, &[prompt], SETTINGS).expect("guidance")
+    }
+
+    fn answer(model: &BaseModel, guidance: &Guidance) -> Tensor<4> {
+        let input = Tensor::ones([1, 4, 8, 8], &Device::flex()) * 0.5;
+        guidance.predict(&model.unet, input, 500.0)
+    }
+
+    fn conditions(model: &BaseModel, line: &str) -> Conditions {
+        match guidance(model, &format!("{line} --l 1")) {
+            Guidance::None(conditions) => conditions,
+            _ => panic!("guided"),
+        }
+    }
+
+    /// Both ways lead to the same: away from the negative prompt, towards the prompt.
+    #[test]
+    fn texts_of_unequal_length_guide_as_those_of_equal_length() {
+        for name in ["tiny-sd15", "tiny-sdxl"] {
+            let model = tiny(name);
+            let together = guidance(&model, "a fox --n blurry --l 4");
+            assert!(matches!(together, Guidance::Together(..)));
+            let apart = Guidance::Apart {
+                positive: conditions(&model, "a fox"),
+                negative: conditions(&model, "blurry"),
+                scale: 4.0,
+            };
+            let difference = answer(&model, &together) - answer(&model, &apart);
+            assert!(difference.abs().max().into_scalar::<f32>() < 1e-5, "{name}");
+
+            let unequal = guidance(&model, "a fox --n a BREAK b --l 4");
+            let Guidance::Apart {
+                positive, negative, ..
+            } = unequal
+            else {
+                panic!("{name}: in one batch");
+            };
+            let tokens = [positive, negative].map(|told| told.text.dims()[1]);
+            assert_eq!(tokens, [77, 154]);
+        }
+    }
+
+    #[test]
+    fn only_sdxl_is_told_zeros_where_there_is_no_negative_prompt() {
+        for (name, zeros) in [("tiny-sd15", false), ("tiny-sdxl", true)] {
+            let model = tiny(name);
+            let Guidance::Together(both, _) = guidance(&model, "a BREAK fox") else {
+                // The empty text of other families is one row.
+                assert!(!zeros, "{name}");
+                continue;
+            };
+            assert!(zeros, "{name}");
+            let negative = both.text.narrow(0, 0, 1);
+            assert!(negative.abs().max().into_scalar::<f32>() == 0.0);
+            let added = both.added.expect("SDXL is told its pooled text");
+            let pooled = added.pooled.narrow(0, 0, 1);
+            assert!(pooled.abs().max().into_scalar::<f32>() == 0.0);
+            assert_eq!(added.sizes, [[64.0, 64.0, 0.0, 0.0, 64.0, 64.0]; 2]);
+        }
+    }
+}

@@ -30,12 +30,12 @@ pub struct Prompt {
 /// Why a prompt cannot be followed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PromptError {
-    /// An option at the end of a line that is unknown or has no value in range.
-    #[error("prompt `{line}`: --{option} {reason}")]
+    /// An option that is unknown or has no value in range.
+    #[error("prompt `{line}`: {option} {reason}")]
     Option {
-        /// The line.
+        /// The line, or the text of a prompt that is no line.
         line: String,
-        /// The option.
+        /// The option: `--s`, or a key of a prompt file.
         option: String,
         /// What is wrong with it.
         reason: String,
@@ -86,7 +86,7 @@ impl Prompt {
             set_option(&mut prompt, option, value.trim()).map_err(|reason| {
                 PromptError::Option {
                     line: line.to_owned(),
-                    option: option.to_owned(),
+                    option: format!("--{option}"),
                     reason,
                 }
             })?;

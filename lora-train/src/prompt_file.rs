@@ -307,7 +307,7 @@ mod tests {
             (
                 "a.toml",
                 format!("{subset}width = 3"),
-                "prompt 1: prompt `a`: --width needs 8 to 8192",
+                "prompt 1: prompt `a`: width needs 8 to 8192",
             ),
             (
                 "a.json",

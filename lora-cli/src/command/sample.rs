@@ -71,8 +71,8 @@ impl Sample {
     pub(crate) fn run(self, printer: &Printer) -> anyhow::Result<End> {
         let prompts = self.drawing.prompts(&self.texts)?;
         let count = prompts.len() * self.count as usize;
-        let names = self.names(count)?;
         let mut loras = self.loras(&prompts)?;
+        let names = self.names(count)?;
         let (mut model, device) = self.model.load(printer)?;
         for prompt in &prompts {
             // A file that does not fit is found now, not after minutes of drawing.
