@@ -12,7 +12,7 @@ use super::{
     CheckpointError, Component, StoredTensor, TensorProblem, TensorSource, WeightReader, Weights,
     ldm_names::original_name,
 };
-use crate::{Family, mapped_file::MappedSafetensors};
+use crate::{Family, safetensors_file::SafetensorsFile};
 
 /// A base model on disk: a diffusers folder, or a single file in the original layout.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Checkpoint {
     /// The folder whose `<component>/config.json` describe the networks; `None` means SD1.5's own.
     configs: Option<PathBuf>,
     /// The single file; `None` for a diffusers folder.
-    file: Option<MappedSafetensors>,
+    file: Option<SafetensorsFile>,
 }
 
 impl Checkpoint {
@@ -59,7 +59,7 @@ impl Checkpoint {
         {
             return Err(CheckpointError::Format { path });
         }
-        let file = MappedSafetensors::open(&path)?;
+        let file = SafetensorsFile::open(&path)?;
         if config.is_none() && !is_sd15(&file) {
             return Err(CheckpointError::ConfigNeeded { path });
         }
@@ -122,7 +122,7 @@ impl Checkpoint {
         build: impl FnOnce(&Weights<'_>) -> T,
     ) -> Result<T, CheckpointError> {
         let opened;
-        let files: Vec<&MappedSafetensors> = if let Some(file) = &self.file {
+        let files: Vec<&SafetensorsFile> = if let Some(file) = &self.file {
             vec![file]
         } else {
             opened = open_component(&self.path.join(component.folder()), component)?;
@@ -142,8 +142,8 @@ impl Checkpoint {
 }
 
 /// Whether a single file has the widths of SD1.5 (and so, in all likelihood, its heads and groups).
-fn is_sd15(file: &MappedSafetensors) -> bool {
-    let shape = |name: &str| file.view(name).map(|view| view.shape.to_vec());
+fn is_sd15(file: &SafetensorsFile) -> bool {
+    let shape = |name: &str| file.info(name).map(|info| info.shape.clone());
     shape("model.diffusion_model.input_blocks.0.0.weight")
         .is_some_and(|shape| shape.first() == Some(&320))
         && shape("model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight")
@@ -154,7 +154,7 @@ fn is_sd15(file: &MappedSafetensors) -> bool {
 fn open_component(
     folder: &Path,
     component: Component,
-) -> Result<Vec<MappedSafetensors>, CheckpointError> {
+) -> Result<Vec<SafetensorsFile>, CheckpointError> {
     #[derive(Deserialize)]
     struct Index {
         weight_map: BTreeMap<String, String>,
@@ -166,7 +166,7 @@ fn open_component(
     ] {
         let path = folder.join(name);
         if path.is_file() {
-            return Ok(vec![MappedSafetensors::open(path)?]);
+            return Ok(vec![SafetensorsFile::open(path)?]);
         }
     }
     for name in [
@@ -186,7 +186,7 @@ fn open_component(
             }
             return shards
                 .into_iter()
-                .map(|shard| Ok(MappedSafetensors::open(folder.join(shard))?))
+                .map(|shard| Ok(SafetensorsFile::open(folder.join(shard))?))
                 .collect();
         }
     }
@@ -198,7 +198,7 @@ fn open_component(
 
 /// The files that hold one component's tensors.
 struct ComponentFiles<'a> {
-    files: Vec<&'a MappedSafetensors>,
+    files: Vec<&'a SafetensorsFile>,
     /// Set for a single file in the original layout.
     original: Option<Component>,
 }
@@ -213,7 +213,7 @@ impl ComponentFiles<'_> {
     }
 
     fn original_name(&self, component: Component, key: &str) -> String {
-        original_name(component, key, &|name| self.files[0].view(name).is_some())
+        original_name(component, key, &|name| self.files[0].info(name).is_some())
     }
 
     fn report_unexpected(&self, used: &BTreeSet<String>, problems: &mut Vec<TensorProblem>) {
@@ -234,29 +234,30 @@ impl ComponentFiles<'_> {
 }
 
 impl TensorSource for ComponentFiles<'_> {
-    fn find(&self, key: &str, shape: &[usize]) -> Result<StoredTensor<'_>, TensorProblem> {
+    fn find(&self, key: &str, shape: &[usize]) -> Result<StoredTensor, TensorProblem> {
         let names = self.names(key);
         let found = self.files.iter().find_map(|file| {
             names
                 .iter()
-                .find_map(|name| Some((file.view(name)?, name, file.path())))
+                .find_map(|name| Some((*file, file.info(name)?, name)))
         });
-        let Some((view, name, file)) = found else {
+        let Some((file, info, name)) = found else {
             return Err(TensorProblem::Missing {
                 key: names[0].clone(),
                 file: self.files[0].path().to_path_buf(),
             });
         };
-        let (key, file) = (name.clone(), file.to_path_buf());
-        if !matches!(view.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
+        let stored = file;
+        let (key, file) = (name.clone(), stored.path().to_path_buf());
+        if !matches!(info.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
             return Err(TensorProblem::Type {
                 key,
                 file,
-                found: format!("{:?}", view.dtype),
+                found: format!("{:?}", info.dtype),
             });
         }
-        if without_trailing_ones(view.shape) != without_trailing_ones(shape) {
-            let (expected, found) = (shape.to_vec(), view.shape.to_vec());
+        if without_trailing_ones(&info.shape) != without_trailing_ones(shape) {
+            let (expected, found) = (shape.to_vec(), info.shape.clone());
             return Err(TensorProblem::Shape {
                 key,
                 file,
@@ -264,7 +265,14 @@ impl TensorSource for ComponentFiles<'_> {
                 found,
             });
         }
-        Ok(StoredTensor::Mapped(view))
+        match stored.read(&key) {
+            Ok(raw) => Ok(StoredTensor::Raw(raw)),
+            Err(error) => Err(TensorProblem::Unreadable {
+                key,
+                file,
+                reason: error.to_string(),
+            }),
+        }
     }
 }
 

@@ -3,7 +3,7 @@ use std::{io, path::PathBuf};
 use thiserror::Error;
 
 use super::TensorProblem;
-use crate::{mapped_file::SafetensorsFileError, tokenizer::TokenizerFolderError};
+use crate::{safetensors_file::SafetensorsFileError, tokenizer::TokenizerFolderError};
 
 /// Why a base model cannot be read.
 #[derive(Debug, Error)]

@@ -19,7 +19,7 @@ use crate::golden;
 struct Counter(RefCell<usize>);
 
 impl TensorSource for Counter {
-    fn find(&self, key: &str, shape: &[usize]) -> Result<StoredTensor<'_>, TensorProblem> {
+    fn find(&self, key: &str, shape: &[usize]) -> Result<StoredTensor, TensorProblem> {
         *self.0.borrow_mut() += shape.iter().product::<usize>();
         Err(TensorProblem::Missing {
             key: key.to_owned(),

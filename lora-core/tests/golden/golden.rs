@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use lora_core::{BaseModel, Precision, mapped_file::MappedSafetensors};
+use lora_core::{BaseModel, Precision, safetensors_file::SafetensorsFile};
 
 /// A path below `testdata/golden`.
 pub fn path(name: &str) -> PathBuf {
@@ -18,11 +18,11 @@ pub fn tiny_sd15() -> BaseModel {
 }
 
 /// A safetensors file of reference tensors.
-pub struct Golden(MappedSafetensors);
+pub struct Golden(SafetensorsFile);
 
 impl Golden {
     pub fn open(name: &str) -> Self {
-        Self(MappedSafetensors::open(path(name)).unwrap())
+        Self(SafetensorsFile::open(path(name)).unwrap())
     }
 
     pub fn names(&self) -> Vec<String> {
@@ -30,15 +30,11 @@ impl Golden {
     }
 
     pub fn values(&self, name: &str) -> Vec<f32> {
-        let view = self
-            .0
-            .view(name)
-            .unwrap_or_else(|| panic!("{name} is not in the file"));
-        view.to_f32().unwrap()
+        self.0.read(name).unwrap().to_f32().unwrap()
     }
 
     pub fn shape(&self, name: &str) -> Vec<usize> {
-        self.0.view(name).unwrap().shape.to_vec()
+        self.0.info(name).unwrap().shape.clone()
     }
 
     pub fn tensor<const D: usize>(&self, name: &str) -> Tensor<D> {
@@ -48,8 +44,9 @@ impl Golden {
 
     /// An I32 tensor.
     pub fn integers(&self, name: &str) -> Vec<i32> {
-        let view = self.0.view(name).unwrap();
-        view.bytes
+        let stored = self.0.read(name).unwrap();
+        stored
+            .bytes
             .as_chunks::<4>()
             .0
             .iter()

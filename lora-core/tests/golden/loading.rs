@@ -5,7 +5,7 @@ use std::{collections::HashMap, fs, path::Path};
 use burn::tensor::Device;
 use lora_core::{
     BaseModel, Precision,
-    mapped_file::MappedSafetensors,
+    safetensors_file::{RawTensor, SafetensorsFile},
     weights::{CheckpointError, TensorProblem},
 };
 use safetensors::tensor::{TensorView, serialize_to_file};
@@ -97,19 +97,17 @@ fn rewrite(
     to: &Path,
     change: impl Fn(&str, Vec<usize>) -> Option<(String, Vec<usize>)>,
 ) {
-    let file = MappedSafetensors::open(from).unwrap();
-    let tensors: Vec<(String, TensorView<'_>)> = file
-        .names()
-        .iter()
-        .filter_map(|name| {
-            let view = file.view(name).unwrap();
-            let (name, shape) = change(name, view.shape.to_vec())?;
-            Some((
-                name,
-                TensorView::new(view.dtype, shape, view.bytes).unwrap(),
-            ))
-        })
-        .collect();
+    let file = SafetensorsFile::open(from).unwrap();
+    let stored = file.names().into_iter().filter_map(|name| {
+        let stored = file.read(&name).unwrap();
+        let (name, shape) = change(&name, stored.shape.clone())?;
+        Some((name, RawTensor { shape, ..stored }))
+    });
+    let stored: Vec<(String, RawTensor)> = stored.collect();
+    let tensors = stored.iter().map(|(name, stored)| {
+        let view = TensorView::new(stored.dtype, stored.shape.clone(), &stored.bytes);
+        (name, view.unwrap())
+    });
     serialize_to_file(tensors, None, to).unwrap();
 }
 
@@ -128,7 +126,7 @@ fn shards_are_found_through_their_index() {
             &folder.path().join("unet").join(&name),
             |key, shape| (key.len() % 2 == shard).then(|| (key.to_owned(), shape)),
         );
-        let file = MappedSafetensors::open(folder.path().join("unet").join(&name)).unwrap();
+        let file = SafetensorsFile::open(folder.path().join("unet").join(&name)).unwrap();
         index.extend(file.names().into_iter().map(|key| (key, name.clone())));
     }
     fs::remove_file(whole).unwrap();

@@ -3,7 +3,7 @@
 use std::fs;
 
 use lora_core::lora_file::LoraFile;
-use lora_core::mapped_file::{MappedSafetensors, SafetensorsFileError};
+use lora_core::safetensors_file::{SafetensorsFile, SafetensorsFileError};
 use proptest::prelude::*;
 
 use crate::repository;
@@ -22,11 +22,11 @@ fn read(bytes: &[u8]) -> Result<LoraFile, String> {
     result
 }
 
-fn open(bytes: &[u8]) -> Result<MappedSafetensors, SafetensorsFileError> {
+fn open(bytes: &[u8]) -> Result<SafetensorsFile, SafetensorsFileError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(NAME);
     fs::write(&path, bytes).unwrap();
-    MappedSafetensors::open(path)
+    SafetensorsFile::open(path)
 }
 
 fn with_header(header: &str, data: &[u8]) -> Vec<u8> {
@@ -117,10 +117,56 @@ fn each_kind_of_damage_has_its_error() {
 #[test]
 fn a_folder_and_a_missing_file_are_errors() {
     let folder = tempfile::tempdir().unwrap();
-    let error = MappedSafetensors::open(folder.path()).unwrap_err();
+    let error = SafetensorsFile::open(folder.path()).unwrap_err();
     assert!(matches!(error, SafetensorsFileError::NotAFile { .. }));
-    let error = MappedSafetensors::open(folder.path().join(NAME)).unwrap_err();
+    let error = SafetensorsFile::open(folder.path().join(NAME)).unwrap_err();
     assert!(matches!(error, SafetensorsFileError::Io { .. }) && error.to_string().contains(NAME));
+}
+
+#[test]
+fn a_file_shortened_after_it_was_opened_names_the_tensor() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(NAME);
+    fs::write(&path, small()).unwrap();
+    let file = SafetensorsFile::open(&path).unwrap();
+    fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(small().len() as u64 - 1)
+        .unwrap();
+    assert!(file.read("a.lora_down.weight").is_ok());
+    let error = file.read("a.lora_up.weight").unwrap_err();
+    assert!(matches!(error, SafetensorsFileError::Tensor { .. }));
+    let message = error.to_string();
+    assert!(message.contains("a.lora_up.weight") && message.contains(NAME));
+}
+
+#[test]
+fn rows_and_blocks_are_parts_of_the_whole() {
+    let golden = repository("testdata/golden/lora/tiny-sd15-lora.safetensors");
+    let file = SafetensorsFile::open(&golden).unwrap();
+    let name = file
+        .names()
+        .into_iter()
+        .find(|name| file.info(name).unwrap().shape.first() > Some(&8))
+        .unwrap();
+    let whole = file.read(&name).unwrap();
+    let rows = file.read_rows(&name, 3..7).unwrap();
+    let row = whole.bytes.len() / whole.shape[0];
+    assert_eq!(rows.shape, [&[4], &whole.shape[1..]].concat());
+    assert_eq!(rows.bytes, whole.bytes[3 * row..7 * row]);
+    assert!(file.read_rows(&name, 0..whole.shape[0] + 1).is_err());
+
+    let mut data = Vec::new();
+    file.visit_data(|block| data.extend_from_slice(block))
+        .unwrap();
+    assert!(fs::read(&golden).unwrap().ends_with(&data));
+    let sizes = file
+        .names()
+        .into_iter()
+        .map(|name| file.read(&name).unwrap().bytes.len());
+    assert_eq!(data.len(), sizes.sum::<usize>());
 }
 
 /// Offsets that only fit into 64 bits must not overflow when lengths are added up.

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Distribution, Int, Tensor};
-use lora_core::{BaseModel, Precision, adapter::LoraSpec, mapped_file::MappedSafetensors};
+use lora_core::{BaseModel, Precision, adapter::LoraSpec, safetensors_file::SafetensorsFile};
 use lora_optim::{OptimizerConfig, Rates};
 use lora_train::{Batch, Denoising, Learner, config::ObjectiveConfig};
 use peak_alloc::PeakAlloc;
@@ -35,12 +35,12 @@ fn elements() -> (usize, usize) {
     ];
     let mut sizes = Vec::new();
     for file in files {
-        let file = MappedSafetensors::open(base.join(file)).unwrap();
+        let file = SafetensorsFile::open(base.join(file)).unwrap();
         let names = file.names();
         sizes.extend(
             names
                 .iter()
-                .map(|name| file.view(name).unwrap().shape.iter().product::<usize>()),
+                .map(|name| file.info(name).unwrap().shape.iter().product::<usize>()),
         );
     }
     (sizes.iter().sum(), sizes.into_iter().max().unwrap())
