@@ -30,6 +30,28 @@ impl RawTensor {
             _ => None,
         }
     }
+
+    /// The matrix with rows and columns exchanged; a tensor that is no matrix of whole bytes is left as it is.
+    pub fn transposed(self) -> Self {
+        let size = self.dtype.bitsize() / 8;
+        let &[rows, columns] = self.shape.as_slice() else {
+            return self;
+        };
+        if size == 0 || size * rows * columns != self.bytes.len() {
+            return self;
+        }
+        let element = |row, column| {
+            let start = (row * columns + column) * size;
+            &self.bytes[start..start + size]
+        };
+        let columns_first =
+            (0..columns).flat_map(|column| (0..rows).flat_map(move |row| element(row, column)));
+        Self {
+            bytes: columns_first.copied().collect(),
+            dtype: self.dtype,
+            shape: vec![columns, rows],
+        }
+    }
 }
 
 /// Cuts `bytes` into elements of `N` bytes.
@@ -50,4 +72,22 @@ fn widen_f16(bytes: &[u8]) -> Vec<f32> {
         halves.convert_to_f32_slice(wide);
     }
     wide
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transposing_exchanges_rows_and_columns() {
+        let matrix = RawTensor {
+            dtype: Dtype::F16,
+            shape: vec![2, 3],
+            bytes: (0..12).collect(),
+        };
+        let transposed = matrix.clone().transposed();
+        assert_eq!(transposed.shape, [3, 2]);
+        assert_eq!(transposed.bytes, [0, 1, 6, 7, 2, 3, 8, 9, 4, 5, 10, 11]);
+        assert_eq!(transposed.transposed(), matrix);
+    }
 }

@@ -2,8 +2,8 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-use super::TensorProblem;
-use crate::{safetensors_file::SafetensorsFileError, tokenizer::TokenizerFolderError};
+use super::{OtherModel, TensorProblem};
+use crate::{Family, safetensors_file::SafetensorsFileError, tokenizer::TokenizerFolderError};
 
 /// Why a base model cannot be read.
 #[derive(Debug, Error)]
@@ -29,13 +29,35 @@ pub enum CheckpointError {
         /// The file.
         path: PathBuf,
     },
-    /// A single file whose architecture is not SD1.5's.
-    #[error("{}: its tensors do not show the whole configuration and it is not SD1.5's; name a diffusers folder \
-             with the config.json files as the model's config (model.config in a run file, --config on the command \
-             line)", .path.display())]
+    /// A model that cannot be a base here.
+    #[error("{}: {found}", .path.display())]
+    OtherModel {
+        /// The file or folder.
+        path: PathBuf,
+        /// What it is.
+        found: OtherModel,
+    },
+    /// A single file that has not the widths of the published model.
+    #[error("{}: {family}, but not of the published widths, so its tensors do not show the whole configuration; \
+             name a diffusers folder with the config.json files as the model's config (model.config in a run file, \
+             --config on the command line)", .path.display())]
     ConfigNeeded {
         /// The file.
         path: PathBuf,
+        /// The family that its keys show.
+        family: Family,
+    },
+    /// A config folder that belongs to another family than the file.
+    #[error("{}: is {family}, but the config {} is of {found}", .path.display(), .config.display())]
+    ConfigOfOtherFamily {
+        /// The file.
+        path: PathBuf,
+        /// Its family.
+        family: Family,
+        /// The folder of configs.
+        config: PathBuf,
+        /// The family of the config.
+        found: Family,
     },
     /// A file that cannot be opened or read.
     #[error("{}: {source}", .path.display())]

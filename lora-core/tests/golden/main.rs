@@ -7,5 +7,6 @@ mod forward;
 mod full_size;
 mod fused;
 mod golden;
+mod layouts;
 mod loading;
 mod lora;
