@@ -9,8 +9,9 @@ use burn::tensor::{Device, FloatDType};
 use serde::de::DeserializeOwned;
 
 use super::{
-    CheckpointError, Component, Place, TensorProblem, TensorSource, WeightReader, Weights,
-    component_files::ComponentFiles, layout::Layout, recognise, weight_files,
+    CheckpointError, Component, OtherModel, Place, TensorProblem, TensorSource, WeightReader,
+    Weights, component_files::ComponentFiles, layout::Layout, pytorch_file, recognise,
+    weight_files,
 };
 use crate::{Family, safetensors_file::SafetensorsFile};
 
@@ -104,6 +105,69 @@ impl Checkpoint {
             components: components.collect(),
             marks_v_prediction: says_v_prediction(&file),
         })
+    }
+
+    /// Opens a VAE alone, to stand in for that of a base model.
+    ///
+    /// `path` is a diffusers VAE folder, a model's folder, or a single file: a VAE in either layout, or a checkpoint
+    /// with one. `config` is a diffusers model folder; a single file that has not the published widths needs it. What
+    /// latents are multiplied by cannot be seen in a file: that is for the base model's config to say.
+    ///
+    /// [`Self::family`] says of a lone VAE what its file shows, and [`Family::Sd1`] where it shows nothing.
+    ///
+    /// # Errors
+    /// [`CheckpointError`], naming the path.
+    pub fn open_vae(
+        path: impl AsRef<Path>,
+        config: Option<&Path>,
+    ) -> Result<Self, CheckpointError> {
+        let path = path.as_ref();
+        if path.is_dir() {
+            Self::open_vae_folder(path)
+        } else {
+            Self::open_vae_file(path, config)
+        }
+    }
+
+    fn open_vae_folder(path: &Path) -> Result<Self, CheckpointError> {
+        let below = path.join(Component::Vae.folder());
+        let folder = if below.is_dir() { &below } else { path };
+        let files = weight_files::open(folder, Component::Vae.weights_stem())?;
+        let configs = Configs::Vae(folder.join(Component::Vae.config_file()));
+        let files = ComponentFiles::new(files, Layout::Diffusers);
+        Ok(Self::of_vae(path, Family::default(), configs, files))
+    }
+
+    fn open_vae_file(path: &Path, config: Option<&Path>) -> Result<Self, CheckpointError> {
+        let file = Arc::new(open_safetensors(path)?);
+        let Some((layout, published)) = recognise::vae(&file) else {
+            return Err(CheckpointError::OtherModel {
+                path: path.to_path_buf(),
+                found: OtherModel::NoVae,
+            });
+        };
+        let family = recognise::single_file(&file).map_or(Family::default(), |found| found.family);
+        let configs = match config {
+            Some(folder) => Configs::Model(folder.to_path_buf()),
+            None if published => Configs::Published(family),
+            None => {
+                return Err(CheckpointError::VaeConfigNeeded {
+                    path: path.to_path_buf(),
+                });
+            }
+        };
+        let files = ComponentFiles::new(vec![file], layout);
+        Ok(Self::of_vae(path, family, configs, files))
+    }
+
+    fn of_vae(path: &Path, family: Family, configs: Configs, files: ComponentFiles) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            family,
+            configs,
+            components: BTreeMap::from([(Component::Vae, files)]),
+            marks_v_prediction: false,
+        }
     }
 
     /// The path it was opened from.
@@ -217,14 +281,7 @@ fn open_safetensors(path: &Path) -> Result<SafetensorsFile, CheckpointError> {
             path: path.to_path_buf(),
         });
     }
-    if path
-        .extension()
-        .is_none_or(|extension| !extension.eq_ignore_ascii_case("safetensors"))
-    {
-        return Err(CheckpointError::Format {
-            path: path.to_path_buf(),
-        });
-    }
+    pytorch_file::refuse(path)?;
     Ok(SafetensorsFile::open(path)?)
 }
 

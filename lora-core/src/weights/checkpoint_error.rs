@@ -22,12 +22,17 @@ pub enum CheckpointError {
         /// What it lacks.
         missing: String,
     },
-    /// A file that is no safetensors checkpoint.
-    #[error("{}: only .safetensors checkpoints are read; convert it first, for example with diffusers' \
-             scripts/convert_original_stable_diffusion_to_diffusers.py --to_safetensors", .path.display())]
-    Format {
+    /// A file in PyTorch's own format.
+    #[error("{0}: PyTorch's format can hide programs, so it is not opened; if you trust the file, convert it once with\n  \
+             python -c \"import sys, torch, safetensors.torch as s; \
+             d = torch.load(sys.argv[1], map_location='cpu', weights_only=True); d = d.get('state_dict', d); \
+             s.save_file({{k: v.contiguous().clone() for k, v in d.items() if torch.is_tensor(v)}}, sys.argv[2])\" \
+             \"{0}\" \"{1}\"", .path.display(), .converted.display())]
+    PyTorch {
         /// The file.
         path: PathBuf,
+        /// Where its converted copy is to be.
+        converted: PathBuf,
     },
     /// A model that cannot be a base here.
     #[error("{}: {found}", .path.display())]
@@ -46,6 +51,13 @@ pub enum CheckpointError {
         path: PathBuf,
         /// The family that its keys show.
         family: Family,
+    },
+    /// A single file whose VAE has not the widths of the published one.
+    #[error("{}: a VAE, but not of the published widths; name its diffusers folder, which has a config.json, instead",
+            .path.display())]
+    VaeConfigNeeded {
+        /// The file.
+        path: PathBuf,
     },
     /// A config folder that belongs to another family than the file.
     #[error("{}: is {family}, but the config {} is of {found}", .path.display(), .config.display())]

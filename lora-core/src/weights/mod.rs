@@ -9,6 +9,7 @@ mod ldm_names;
 mod open_clip_names;
 mod other_model;
 mod place;
+mod pytorch_file;
 mod recognise;
 mod seeded;
 mod source;

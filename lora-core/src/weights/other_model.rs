@@ -17,6 +17,8 @@ pub enum OtherModel {
     ControlNet,
     /// A VAE without a UNet.
     Vae,
+    /// Something without a VAE, where one is asked for.
+    NoVae,
     /// A UNet without text encoders, in the original layout.
     UNet,
     /// One network of a diffusers folder.
@@ -40,6 +42,7 @@ impl OtherModel {
             Self::Embedding => "a textual inversion".to_owned(),
             Self::ControlNet => "a ControlNet".to_owned(),
             Self::Vae => "a VAE alone".to_owned(),
+            Self::NoVae => "no VAE".to_owned(),
             Self::UNet => "a UNet without its text encoders".to_owned(),
             Self::DiffusersNetwork => "one network of a diffusers model".to_owned(),
             Self::Unknown => "no Stable Diffusion checkpoint".to_owned(),
@@ -57,6 +60,7 @@ impl OtherModel {
                 "name the checkpoint it belongs to as the model"
             }
             Self::Vae => "name a whole checkpoint as the model, and this as its VAE",
+            Self::NoVae => "name a VAE's folder or file, or a checkpoint that has one",
             Self::UNet => "take the checkpoint that has the UNet, the text encoders and the VAE",
             Self::DiffusersNetwork => "name the model's folder, which has model_index.json",
             Self::Architecture(_) | Self::Unknown => {

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use serde::Deserialize;
 
-use super::{CheckpointError, OtherModel};
+use super::{CheckpointError, OtherModel, layout::Layout};
 use crate::{Family, safetensors_file::SafetensorsFile};
 
 /// The first convolution of a UNet in the original layout, `[320, 4, 3, 3]` in every published model.
@@ -63,6 +63,34 @@ fn has_published_widths(file: &SafetensorsFile, family: Family) -> bool {
     );
     let shape = |name: &str| file.info(name).map(|info| info.shape.as_slice());
     shape(FIRST_CONVOLUTION) == Some(&[320, 4, 3, 3]) && shape(&attention) == Some(&width)
+}
+
+/// How `file` names the tensors of the VAE in it, and whether that has the published widths; `None` without a VAE.
+pub(super) fn vae(file: &SafetensorsFile) -> Option<(Layout, bool)> {
+    let whole = "first_stage_model.";
+    let layouts = [
+        (
+            Layout::LdmVae(whole),
+            whole,
+            "encoder.down.0.block.0.norm1.weight",
+        ),
+        (
+            Layout::LdmVae(""),
+            "",
+            "encoder.down.0.block.0.norm1.weight",
+        ),
+        (
+            Layout::Diffusers,
+            "",
+            "encoder.down_blocks.0.resnets.0.norm1.weight",
+        ),
+    ];
+    let found = layouts
+        .into_iter()
+        .find(|(_, prefix, norm)| file.info(&format!("{prefix}{norm}")).is_some());
+    let (layout, prefix, _) = found?;
+    let width = extent(file, &format!("{prefix}encoder.conv_in.weight"), 0);
+    Some((layout, width == Some(128)))
 }
 
 fn extent(file: &SafetensorsFile, name: &str, dimension: usize) -> Option<usize> {

@@ -9,7 +9,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::CheckpointError;
+use super::{CheckpointError, pytorch_file};
 use crate::safetensors_file::SafetensorsFile;
 
 /// What `*.safetensors.index.json` says: the shard of each tensor.
@@ -47,6 +47,12 @@ pub(super) fn open(
                 return shards.into_iter().map(open).collect();
             }
         }
+    }
+    if let Some(pickled) = pytorch_file::beside(folder, stem) {
+        return Err(CheckpointError::PyTorch {
+            converted: folder.join(format!("{stem}.safetensors")),
+            path: pickled,
+        });
     }
     Err(CheckpointError::NotAModel {
         path: folder.to_path_buf(),

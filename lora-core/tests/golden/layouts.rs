@@ -148,6 +148,159 @@ fn packed_and_transposed_tensors_are_placed_exactly() {
     assert_eq!(sdxl.locate(Component::Scheduler, "betas"), None);
 }
 
+/// Builds the tiny SD1.5 VAE from what `checkpoint` has, all of it and nothing else.
+fn vae_problems(checkpoint: &Checkpoint) -> Vec<TensorProblem> {
+    let names = SafetensorsFile::open(path("tiny-sd15").join(VAE.1)).unwrap();
+    for name in names.names() {
+        let expected = names.read(&name).unwrap();
+        let found = raw(checkpoint, Component::Vae, &name, &expected.shape);
+        assert!(found.bytes == expected.bytes, "{name}");
+    }
+    let mut problems = Vec::new();
+    let ask = |weights: &Weights<'_>| ask_for_all(&names, weights);
+    let dtype = FloatDType::F32;
+    checkpoint
+        .build(VAE.0, &Device::flex(), dtype, &mut problems, ask)
+        .unwrap();
+    problems
+}
+
+#[test]
+fn a_vae_is_read_from_every_form_it_is_published_in() {
+    let model = path("tiny-sd15");
+    let whole = single_file("tiny-sd15");
+    // What was published as vae-ft-mse: the original names without prefix, and the rest of the training beside them.
+    let file = SafetensorsFile::open(&whole).unwrap();
+    let mut tensors: Vec<_> = file
+        .names()
+        .into_iter()
+        .filter_map(|name| {
+            let bare = name.strip_prefix("first_stage_model.")?.to_owned();
+            Some((bare, file.read(&name).unwrap()))
+        })
+        .collect();
+    tensors.push(zeros("loss.logvar", &[1]));
+    tensors.push(zeros("model_ema.decay", &[1]));
+    let folder = tempfile::tempdir().unwrap();
+    let bare = folder.path().join("vae.safetensors");
+    write(&bare, &tensors);
+
+    let opened = [
+        Checkpoint::open_vae(model.join("vae"), None),
+        Checkpoint::open_vae(&model, None),
+        Checkpoint::open_vae(model.join(VAE.1), Some(&model)),
+        Checkpoint::open_vae(&whole, Some(&model)),
+        Checkpoint::open_vae(&bare, Some(&model)),
+    ];
+    for checkpoint in opened {
+        let checkpoint = checkpoint.unwrap();
+        assert_eq!(vae_problems(&checkpoint), []);
+        let config: serde_json::Value = checkpoint.config(Component::Vae).unwrap();
+        assert_eq!(config["norm_num_groups"], 8);
+    }
+
+    tensors.push(zeros("encoder.extra", &[1]));
+    write(&bare, &tensors);
+    let checkpoint = Checkpoint::open_vae(&bare, Some(&model)).unwrap();
+    assert_eq!(
+        vae_problems(&checkpoint),
+        [TensorProblem::Unexpected {
+            key: "encoder.extra".to_owned(),
+            file: bare.clone(),
+        }]
+    );
+    assert!(matches!(
+        Checkpoint::open_vae(&bare, None),
+        Err(CheckpointError::VaeConfigNeeded { .. })
+    ));
+    write(&bare, &[zeros("something", &[1])]);
+    assert!(matches!(
+        Checkpoint::open_vae(&bare, None),
+        Err(CheckpointError::OtherModel {
+            found: OtherModel::NoVae,
+            ..
+        })
+    ));
+}
+
+#[test]
+fn a_published_vae_needs_no_config() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("vae.safetensors");
+    let tensors = [
+        zeros("encoder.conv_in.weight", &[128, 3, 3, 3]),
+        zeros("encoder.down.0.block.0.norm1.weight", &[128]),
+    ];
+    write(&file, &tensors);
+    let checkpoint = Checkpoint::open_vae(&file, None).unwrap();
+    let config: serde_json::Value = checkpoint.config(Component::Vae).unwrap();
+    assert_eq!(
+        config["block_out_channels"],
+        serde_json::json!([128, 256, 512, 512])
+    );
+}
+
+/// By extension, by content whatever the extension, and in a folder: never opened, and the way out is told.
+#[test]
+fn files_of_pytorch_are_refused_with_the_command_that_converts_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = |path: &Path, error: CheckpointError, converted: &str| {
+        let CheckpointError::PyTorch { path: found, .. } = &error else {
+            panic!("{error}")
+        };
+        assert_eq!(found, path);
+        let message = error.to_string();
+        assert!(message.contains("python -c") && message.contains("weights_only=True"));
+        assert!(message.ends_with(&format!("{converted}\"")), "{message}");
+    };
+    let cases: [(&str, &[u8]); 4] = [
+        ("model.ckpt", b"anything"),
+        ("model.PT", b""),
+        ("renamed.safetensors", b"PK\x03\x04 and so on"),
+        (
+            "older.safetensors",
+            b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.",
+        ),
+    ];
+    for (name, bytes) in cases {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let converted = path.with_extension("safetensors").display().to_string();
+        refused(
+            &path,
+            Checkpoint::open(&path, None).unwrap_err(),
+            &converted,
+        );
+        refused(
+            &path,
+            Checkpoint::open_vae(&path, None).unwrap_err(),
+            &converted,
+        );
+    }
+    let pickled = folder.path().join("diffusion_pytorch_model.bin");
+    fs::write(&pickled, b"anything").unwrap();
+    let error = Checkpoint::open_vae(folder.path(), None).unwrap_err();
+    refused(&pickled, error, "diffusion_pytorch_model.safetensors");
+}
+
+/// The header is 640 bytes long, whose first two are those of a pickle.
+#[test]
+fn a_safetensors_file_that_begins_like_a_pickle_is_read() {
+    let json = format!(
+        r#"{{"__metadata__":{{"a":"{}"}},"t":{{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}}}"#,
+        "x".repeat(400)
+    );
+    let file = [&640u64.to_le_bytes()[..], format!("{json:640}").as_bytes()].concat();
+    assert_eq!(file[..2], *b"\x80\x02");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.safetensors");
+    fs::write(&path, file).unwrap();
+    assert!(matches!(
+        Checkpoint::open(&path, None),
+        Err(CheckpointError::OtherModel { .. })
+    ));
+}
+
 /// Writes tensors of zeros, or copies of a file's tensors under other names.
 fn write(to: &Path, tensors: &[(String, RawTensor)]) {
     let views = tensors.iter().map(|(name, tensor)| {
@@ -323,7 +476,6 @@ fn a_config_of_another_family_is_refused() {
     );
 }
 
-/// The tensors of the tiny SD1.5 file's text encoder, and what is left of them to ask for.
 #[test]
 fn the_first_files_without_the_text_model_level_are_read() {
     let file = SafetensorsFile::open(single_file("tiny-sd15")).unwrap();

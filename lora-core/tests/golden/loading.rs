@@ -61,7 +61,7 @@ fn other_files_and_folders_are_refused_by_name() {
     fs::write(&ckpt, b"PK").unwrap();
     assert!(matches!(
         load(&ckpt, None).unwrap_err(),
-        CheckpointError::Format { .. }
+        CheckpointError::PyTorch { .. }
     ));
     assert!(matches!(
         load(folder.path(), None).unwrap_err(),
