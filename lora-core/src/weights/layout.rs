@@ -52,7 +52,7 @@ impl Layout {
             (Component::TextEncoder2, Family::Sdxl) => {
                 Self::OpenClip("conditioner.embedders.1.model.")
             }
-            (Component::TextEncoder2, _) | (Component::Scheduler, _) => return None,
+            (Component::TextEncoder2 | Component::Scheduler, _) => return None,
         })
     }
 

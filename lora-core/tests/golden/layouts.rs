@@ -21,18 +21,21 @@ use safetensors::{
 
 use crate::golden::path;
 
+/// A network, and its file in a diffusers folder.
+type Network = (Component, &'static str);
+
 /// The tiny models, with their families and components.
-const MODELS: [(&str, Family, &[(Component, &str)]); 3] = [
+const MODELS: [(&str, Family, &[Network]); 3] = [
     ("tiny-sd15", Family::Sd1, &ONE_TEXT),
     ("tiny-sd21", Family::Sd2, &ONE_TEXT),
     ("tiny-sdxl", Family::Sdxl, &TWO_TEXTS),
 ];
-const UNET: (Component, &str) = (Component::UNet, "unet/diffusion_pytorch_model.safetensors");
-const VAE: (Component, &str) = (Component::Vae, "vae/diffusion_pytorch_model.safetensors");
-const TEXT: (Component, &str) = (Component::TextEncoder, "text_encoder/model.safetensors");
-const TEXT_2: (Component, &str) = (Component::TextEncoder2, "text_encoder_2/model.safetensors");
-const ONE_TEXT: [(Component, &str); 3] = [UNET, VAE, TEXT];
-const TWO_TEXTS: [(Component, &str); 4] = [UNET, VAE, TEXT, TEXT_2];
+const UNET: Network = (Component::UNet, "unet/diffusion_pytorch_model.safetensors");
+const VAE: Network = (Component::Vae, "vae/diffusion_pytorch_model.safetensors");
+const TEXT: Network = (Component::TextEncoder, "text_encoder/model.safetensors");
+const TEXT_2: Network = (Component::TextEncoder2, "text_encoder_2/model.safetensors");
+const ONE_TEXT: [Network; 3] = [UNET, VAE, TEXT];
+const TWO_TEXTS: [Network; 4] = [UNET, VAE, TEXT, TEXT_2];
 
 fn single_file(model: &str) -> PathBuf {
     path(&format!("{model}.safetensors"))
@@ -53,9 +56,11 @@ fn at(place: &Place) -> RawTensor {
         Some(rows) => file.read_rows(&place.key, rows.clone()),
         None => file.read(&place.key),
     };
-    match place.transposed {
-        true => raw.unwrap().transposed(),
-        false => raw.unwrap(),
+    let raw = raw.unwrap();
+    if place.transposed {
+        raw.transposed()
+    } else {
+        raw
     }
 }
 
