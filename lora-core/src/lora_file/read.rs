@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::TensorData;
 
 use super::{LoraFile, LoraModule, LoraProblem, LoraProblems};
-use crate::mapped_file::{MappedSafetensors, SafetensorsFileError, TensorView};
+use crate::safetensors_file::{RawTensor, SafetensorsFile, SafetensorsFileError};
 
 /// Why a LoRA file could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -24,12 +24,12 @@ pub enum LoraFileError {
     },
 }
 
-/// The tensors of one module as they are found.
+/// The keys of one module's tensors as they are found.
 #[derive(Default)]
 struct Parts<'a> {
-    down: Option<TensorView<'a>>,
-    up: Option<TensorView<'a>>,
-    alpha: Option<TensorView<'a>>,
+    down: Option<&'a str>,
+    up: Option<&'a str>,
+    alpha: Option<&'a str>,
 }
 
 const DOWN: &str = ".lora_down.weight";
@@ -43,12 +43,12 @@ impl LoraFile {
     /// [`LoraFileError`] names the file and, all at once, each key that is unknown or missing, misshapen, of a type that
     /// holds no such numbers, or an alpha that is not one finite number.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, LoraFileError> {
-        let file = MappedSafetensors::open(path)?;
+        let file = SafetensorsFile::open(path)?;
         let mut problems = Vec::new();
         let names = file.names();
         let mut parts = BTreeMap::<&str, Parts>::new();
         for name in &names {
-            if !sort_in(name, file.view(name), &mut parts) {
+            if !sort_in(name, &mut parts) {
                 problems.push(LoraProblem::UnknownKey { key: name.clone() });
             }
         }
@@ -57,7 +57,7 @@ impl LoraFile {
         }
         let mut modules = BTreeMap::new();
         for (name, parts) in parts {
-            match module(name, &parts) {
+            match module(&file, name, &parts)? {
                 Ok(module) => {
                     modules.insert(name.to_owned(), module);
                 }
@@ -81,21 +81,17 @@ impl LoraFile {
 }
 
 /// Files the tensor called `name` under its module; false when the name is none of a LoRA.
-fn sort_in<'a>(
-    name: &'a str,
-    view: Option<TensorView<'a>>,
-    parts: &mut BTreeMap<&'a str, Parts<'a>>,
-) -> bool {
+fn sort_in<'a>(name: &'a str, parts: &mut BTreeMap<&'a str, Parts<'a>>) -> bool {
     let module = |suffix| {
         name.strip_suffix(suffix)
             .filter(|module: &&str| !module.is_empty())
     };
     if let Some(module) = module(DOWN) {
-        parts.entry(module).or_default().down = view;
+        parts.entry(module).or_default().down = Some(name);
     } else if let Some(module) = module(UP) {
-        parts.entry(module).or_default().up = view;
+        parts.entry(module).or_default().up = Some(name);
     } else if let Some(module) = module(ALPHA) {
-        parts.entry(module).or_default().alpha = view;
+        parts.entry(module).or_default().alpha = Some(name);
     } else {
         return false;
     }
@@ -103,25 +99,34 @@ fn sort_in<'a>(
 }
 
 /// Puts a module together, or says everything that is wrong with it.
-fn module(name: &str, parts: &Parts) -> Result<LoraModule, Vec<LoraProblem>> {
+///
+/// # Errors
+/// Bytes that cannot be read.
+fn module(
+    file: &SafetensorsFile,
+    name: &str,
+    parts: &Parts,
+) -> Result<Result<LoraModule, Vec<LoraProblem>>, SafetensorsFileError> {
     let mut problems = Vec::new();
-    let mut factor = |view: Option<TensorView>, suffix: &str| {
+    let read = |key: Option<&str>| key.map(|key| file.read(key)).transpose();
+    let mut factor = |stored: Option<RawTensor>, suffix: &str| {
         let key = || format!("{name}{suffix}");
-        let Some(view) = view else {
+        let Some(stored) = stored else {
             problems.push(LoraProblem::MissingKey { key: key() });
             return None;
         };
-        let Some(values) = view.to_f32() else {
+        let Some(values) = stored.to_f32() else {
             problems.push(LoraProblem::Dtype {
                 key: key(),
-                dtype: view.dtype,
+                dtype: stored.dtype,
             });
             return None;
         };
-        Some(TensorData::new(values, view.shape.to_vec()))
+        Some(TensorData::new(values, stored.shape))
     };
-    let (down, up) = (factor(parts.down, DOWN), factor(parts.up, UP));
-    let alpha = match parts.alpha.map(|view| scalar(view, name)) {
+    let down = factor(read(parts.down)?, DOWN);
+    let up = factor(read(parts.up)?, UP);
+    let alpha = match read(parts.alpha)?.map(|stored| scalar(&stored, name)) {
         Some(Ok(alpha)) => Some(alpha),
         Some(Err(problem)) => {
             problems.push(problem);
@@ -130,7 +135,7 @@ fn module(name: &str, parts: &Parts) -> Result<LoraModule, Vec<LoraProblem>> {
         None => None,
     };
     let (Some(down), Some(up)) = (down, up) else {
-        return Err(problems);
+        return Ok(Err(problems));
     };
     let rank = down.shape().first().copied().unwrap_or(0);
     let module = LoraModule {
@@ -139,25 +144,25 @@ fn module(name: &str, parts: &Parts) -> Result<LoraModule, Vec<LoraProblem>> {
         alpha: alpha.unwrap_or(rank as f32),
     };
     problems.extend(module.problems(name));
-    if problems.is_empty() {
+    Ok(if problems.is_empty() {
         Ok(module)
     } else {
         Err(problems)
-    }
+    })
 }
 
 /// The one number of an alpha tensor; its shape is `[]` or, from some trainers, `[1]`.
-fn scalar(view: TensorView, module: &str) -> Result<f32, LoraProblem> {
+fn scalar(stored: &RawTensor, module: &str) -> Result<f32, LoraProblem> {
     let key = || format!("{module}{ALPHA}");
-    let values = view.to_f32().ok_or_else(|| LoraProblem::Dtype {
+    let values = stored.to_f32().ok_or_else(|| LoraProblem::Dtype {
         key: key(),
-        dtype: view.dtype,
+        dtype: stored.dtype,
     })?;
     match values[..] {
         [alpha] => Ok(alpha),
         _ => Err(LoraProblem::Alpha {
             key: key(),
-            found: format!("of shape {:?}", view.shape),
+            found: format!("of shape {:?}", stored.shape),
         }),
     }
 }

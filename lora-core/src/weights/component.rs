@@ -41,16 +41,6 @@ impl Component {
         }
     }
 
-    pub(super) fn original_prefix(self) -> &'static str {
-        match self {
-            Self::TextEncoder => "cond_stage_model.transformer.",
-            Self::TextEncoder2 => "conditioner.embedders.1.model.",
-            Self::UNet => "model.diffusion_model.",
-            Self::Vae => "first_stage_model.",
-            Self::Scheduler => "",
-        }
-    }
-
     /// The published model's config as JSON, for single files, which carry none.
     ///
     /// Only SDXL has a second text encoder; for the others its config is SDXL's too.

@@ -14,7 +14,7 @@ pub struct SeededWeights {
 }
 
 impl TensorSource for SeededWeights {
-    fn find(&self, key: &str, shape: &[usize]) -> Result<StoredTensor<'_>, TensorProblem> {
+    fn find(&self, key: &str, shape: &[usize]) -> Result<StoredTensor, TensorProblem> {
         let count = shape.iter().product();
         let values: Vec<f32> = match (key.rsplit('.').next(), shape.len()) {
             (Some("bias"), _) => vec![0.0; count],

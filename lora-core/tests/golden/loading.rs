@@ -5,7 +5,8 @@ use std::{collections::HashMap, fs, path::Path};
 use burn::tensor::Device;
 use lora_core::{
     BaseModel, ModelSource, Precision,
-    mapped_file::MappedSafetensors,
+    diffusion::PredictionType,
+    safetensors_file::{RawTensor, SafetensorsFile},
     weights::{CheckpointError, TensorProblem},
 };
 use safetensors::tensor::{TensorView, serialize_to_file};
@@ -36,7 +37,7 @@ fn unet_output(model: &BaseModel) -> burn::tensor::Tensor<4> {
 
 #[test]
 fn single_files_equal_the_references_too() {
-    for name in ["tiny-sd15"] {
+    for name in ["tiny-sd15", "tiny-sd21", "tiny-sdxl"] {
         let file = golden::path(&format!("{name}.safetensors"));
         let model = load(&file, Some(&golden::path(name))).unwrap();
         assert_equals_reference(&model, name);
@@ -60,7 +61,7 @@ fn other_files_and_folders_are_refused_by_name() {
     fs::write(&ckpt, b"PK").unwrap();
     assert!(matches!(
         load(&ckpt, None).unwrap_err(),
-        CheckpointError::Format { .. }
+        CheckpointError::PyTorch { .. }
     ));
     assert!(matches!(
         load(folder.path(), None).unwrap_err(),
@@ -96,19 +97,17 @@ fn rewrite(
     to: &Path,
     change: impl Fn(&str, Vec<usize>) -> Option<(String, Vec<usize>)>,
 ) {
-    let file = MappedSafetensors::open(from).unwrap();
-    let tensors: Vec<(String, TensorView<'_>)> = file
-        .names()
-        .iter()
-        .filter_map(|name| {
-            let view = file.view(name).unwrap();
-            let (name, shape) = change(name, view.shape.to_vec())?;
-            Some((
-                name,
-                TensorView::new(view.dtype, shape, view.bytes).unwrap(),
-            ))
-        })
-        .collect();
+    let file = SafetensorsFile::open(from).unwrap();
+    let stored = file.names().into_iter().filter_map(|name| {
+        let stored = file.read(&name).unwrap();
+        let (name, shape) = change(&name, stored.shape.clone())?;
+        Some((name, RawTensor { shape, ..stored }))
+    });
+    let stored: Vec<(String, RawTensor)> = stored.collect();
+    let tensors = stored.iter().map(|(name, stored)| {
+        let view = TensorView::new(stored.dtype, stored.shape.clone(), &stored.bytes);
+        (name, view.unwrap())
+    });
     serialize_to_file(tensors, None, to).unwrap();
 }
 
@@ -127,7 +126,7 @@ fn shards_are_found_through_their_index() {
             &folder.path().join("unet").join(&name),
             |key, shape| (key.len() % 2 == shard).then(|| (key.to_owned(), shape)),
         );
-        let file = MappedSafetensors::open(folder.path().join("unet").join(&name)).unwrap();
+        let file = SafetensorsFile::open(folder.path().join("unet").join(&name)).unwrap();
         index.extend(file.names().into_iter().map(|key| (key, name.clone())));
     }
     fs::remove_file(whole).unwrap();
@@ -213,4 +212,37 @@ fn half_precision_bases_answer_nearly_the_same() {
             limit,
         );
     }
+}
+
+#[test]
+fn another_vae_and_prediction_type_overrule_the_models_own() {
+    let golden = Golden::open("forward/tiny-sdxl.safetensors");
+    for vae in ["tiny-sdxl/vae", "tiny-sdxl"] {
+        let source = ModelSource {
+            vae: Some(golden::path(vae)),
+            prediction_type: Some(PredictionType::VPrediction),
+            ..ModelSource::new(golden::path("tiny-sd15"))
+        };
+        let mut model = BaseModel::load(&source, &Device::flex()).unwrap();
+        assert_eq!(model.scheduler.prediction_type, PredictionType::VPrediction);
+        assert!((model.vae.scaling_factor() - 0.13025).abs() < 1e-9);
+        // Also when it is read again.
+        for _ in 0..2 {
+            let picture = model.vae.decode(golden.tensor("vae.decode_in_scaled"));
+            assert_close(picture, &golden, "vae.decode_out", 2e-5);
+            model.vae.release();
+            model.vae.restore().unwrap();
+        }
+    }
+}
+
+#[test]
+fn text_encoders_come_back_as_they_were() {
+    let name = "tiny-sdxl";
+    let mut model = load(&golden::path(name), None).unwrap();
+    model.text.release();
+    assert_eq!(model.networks().len(), 1);
+    model.text.restore().unwrap();
+    assert_eq!(model.networks().len(), 3);
+    assert_equals_reference(&model, name);
 }
