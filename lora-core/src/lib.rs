@@ -19,6 +19,7 @@ pub mod lora_file;
 mod model_configs;
 mod part;
 pub mod prompt_syntax;
+mod module_name;
 mod resample;
 mod resnet;
 pub mod safetensors_file;
@@ -34,6 +35,7 @@ pub use family::Family;
 pub use model_configs::ModelConfigs;
 pub use part::Part;
 pub use text_conditioner::{TextConditioner, TextStates, TextTower, TokenIds};
+pub use module_name::ModuleName;
 
 /// Every trainable factor, by the key it has in a file. Always rank 2: convolutions reshape when they are applied.
 pub type Matrices = BTreeMap<String, Tensor<2>>;

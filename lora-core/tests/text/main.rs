@@ -7,6 +7,7 @@ mod damaged_models;
 mod lora_file;
 mod metadata;
 mod prompt_syntax;
+mod module_name;
 mod tokenizer;
 
 use std::path::{Path, PathBuf};
