@@ -16,6 +16,11 @@ pub struct LoraModule {
 }
 
 impl LoraModule {
+    /// The keys of the down factor, the up factor and alpha of the module `name` in kohya's layout.
+    pub fn keys(name: &str) -> [String; 3] {
+        ["lora_down.weight", "lora_up.weight", "alpha"].map(|part| format!("{name}.{part}"))
+    }
+
     /// The inner dimension of the two factors.
     pub fn rank(&self) -> usize {
         self.down.shape().first().copied().unwrap_or(0)

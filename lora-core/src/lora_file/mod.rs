@@ -4,6 +4,7 @@
 //! `<module>.alpha`, and string metadata: `ss_*` about the training, `modelspec.*` about the model, `sshs_*` hashes.
 
 mod file_dtype;
+mod file_size;
 mod hash_check;
 mod hashes;
 mod layout;
@@ -12,6 +13,7 @@ mod model_spec;
 mod problem;
 mod python_text;
 mod read;
+mod side_file;
 mod training_facts;
 mod training_metadata;
 mod write;
@@ -19,12 +21,17 @@ mod write;
 use std::collections::BTreeMap;
 
 pub use file_dtype::FileDtype;
+pub use file_size::file_size;
 pub use hash_check::HashCheck;
 pub use hashes::ModelHashes;
 pub use lora_module::LoraModule;
 pub use problem::{LoraProblem, LoraProblems};
 pub use read::LoraFileError;
-pub use training_facts::{BaseVersion, DatasetFolder, TrainingFacts};
+pub use side_file::SideFile;
+pub use training_facts::{
+    AugmentationFacts, BucketFacts, DatasetFolder, LossFacts, NoiseFacts, TrainingFacts,
+    ValidationFacts,
+};
 pub use training_metadata::Privacy;
 pub use write::{LoraWriteError, Written};
 

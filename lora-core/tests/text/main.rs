@@ -8,6 +8,7 @@ mod lora_file;
 mod metadata;
 mod prompt_syntax;
 mod module_name;
+mod side_file;
 mod tokenizer;
 
 use std::path::{Path, PathBuf};
