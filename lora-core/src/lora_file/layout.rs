@@ -7,6 +7,8 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorInfo;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use super::{FileDtype, LoraProblem};
+
 /// The header is padded to a multiple of this, so that the tensors after it are aligned.
 const ALIGNMENT: usize = 8;
 
@@ -16,6 +18,27 @@ pub(super) struct EncodedTensor {
     pub(super) dtype: Dtype,
     pub(super) shape: Vec<usize>,
     pub(super) bytes: Vec<u8>,
+}
+
+impl EncodedTensor {
+    /// # Errors
+    /// [`LoraProblem::NotFinite`] when `dtype` cannot hold a value.
+    pub(super) fn new(
+        name: String,
+        dtype: FileDtype,
+        shape: &[usize],
+        values: &[f32],
+    ) -> Result<Self, LoraProblem> {
+        let Some(bytes) = dtype.encode(values) else {
+            return Err(LoraProblem::NotFinite { key: name });
+        };
+        Ok(Self {
+            name,
+            dtype: dtype.stored(),
+            shape: shape.to_vec(),
+            bytes,
+        })
+    }
 }
 
 /// Tensors in file order: widest type first, then by name.

@@ -186,14 +186,14 @@ fn all_problems_are_told_at_once() {
         ("c.alpha", Dtype::F32, &[2]),
         ("d.lora_down.weight", Dtype::I32, &[4, 3]),
         ("d.lora_up.weight", Dtype::F32, &[5, 4]),
-        ("unet.x.lora_A.weight", Dtype::F32, &[4, 3]),
+        ("unet.x.weight", Dtype::F32, &[4, 3]),
     ]);
     let missing = |key: &str| LoraProblem::MissingKey {
         key: key.to_owned(),
     };
     let expected = [
         LoraProblem::UnknownKey {
-            key: "unet.x.lora_A.weight".to_owned(),
+            key: "unet.x.weight".to_owned(),
         },
         missing("a.lora_up.weight"),
         missing("b.lora_down.weight"),

@@ -4,6 +4,7 @@
 
 mod damaged_files;
 mod damaged_models;
+mod layouts;
 mod lora_file;
 mod metadata;
 mod prompt_syntax;
