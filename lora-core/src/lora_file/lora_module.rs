@@ -3,6 +3,7 @@
 use burn::tensor::TensorData;
 
 use super::LoraProblem;
+use crate::linear_algebra::Matrix;
 
 /// The factors of one adapted layer: its weight changes by `alpha / rank · up · down`.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +35,29 @@ impl LoraModule {
     /// Number of values in the two factors.
     pub fn parameters(&self) -> usize {
         self.down.num_elements() + self.up.num_elements()
+    }
+
+    /// `up`, `[out, rank]`, and `downᵀ`, `[in · kernel height · kernel width, rank]`: the correction is the scale times the
+    /// first, times the transpose of the second.
+    pub(crate) fn factors(&self) -> [Matrix; 2] {
+        let rank = self.rank().max(1);
+        let [up, down] = [&self.up, &self.down].map(|data| data.iter().collect::<Vec<f32>>());
+        [
+            Matrix::from_rows(up.len() / rank, rank, &up),
+            Matrix::from_columns(down.len() / rank, rank, &down),
+        ]
+    }
+
+    /// A module of the same layer with these factors, given as [`Self::factors`] gives them, and this scale.
+    pub(crate) fn with_factors(&self, up: &Matrix, down: &Matrix, scale: f32) -> Self {
+        let rank = up.columns();
+        let (mut up_shape, mut down_shape) = (self.up.shape().to_vec(), self.down.shape().to_vec());
+        (up_shape[1], down_shape[0]) = (rank, rank);
+        Self {
+            up: TensorData::new(up.to_rows(), up_shape),
+            down: TensorData::new(down.to_columns(), down_shape),
+            alpha: scale * rank as f32,
+        }
     }
 
     /// What forbids to use this module, called `name`.

@@ -20,6 +20,7 @@ mod problem;
 mod python_text;
 mod read;
 mod side_file;
+mod split_scale;
 mod training_facts;
 mod training_metadata;
 mod write;
@@ -37,6 +38,7 @@ pub use lora_module::LoraModule;
 pub use problem::{LoraProblem, LoraProblems};
 pub use read::LoraFileError;
 pub use side_file::SideFile;
+pub(crate) use split_scale::split_scale;
 pub use training_facts::{
     AugmentationFacts, BucketFacts, DatasetFolder, LossFacts, NoiseFacts, TrainingFacts,
     ValidationFacts,

@@ -8,7 +8,7 @@ use super::adapter_config::METADATA_KEY;
 use super::key::module_name;
 use super::layout::EncodedTensor;
 use super::write::{encode, write_file};
-use super::{FileDtype, LoraFile, LoraModule, LoraProblem, LoraWriteError, Written};
+use super::{FileDtype, LoraFile, LoraModule, LoraProblem, LoraWriteError, Written, split_scale};
 
 impl LoraFile {
     /// Writes the modules as PEFT and diffusers name them, without alphas: each module's scale is multiplied into its
@@ -63,36 +63,5 @@ fn encode_module(
         Ok(tensors.into_iter().flatten().collect())
     } else {
         Err(problems)
-    }
-}
-
-/// Two factors whose product is `scale`, the first a power of two.
-fn split_scale(scale: f32) -> (f32, f32) {
-    let (mut down, mut up) = (1.0, scale);
-    while up != 0.0 && up.abs() * 4.0 < down {
-        down /= 2.0;
-        up *= 2.0;
-    }
-    (down, up)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn small_scales_are_shared_by_both_factors() {
-        for (scale, expected) in [
-            (1.0, (1.0, 1.0)),
-            (0.5, (1.0, 0.5)),
-            (0.25, (1.0, 0.25)),
-            (0.125, (0.5, 0.25)),
-            (-0.125, (0.5, -0.25)),
-            (1.0 / 128.0, (0.125, 0.0625)),
-            (3.0, (1.0, 3.0)),
-            (0.0, (1.0, 0.0)),
-        ] {
-            assert_eq!(split_scale(scale), expected, "{scale}");
-        }
     }
 }

@@ -6,6 +6,7 @@ mod damaged_files;
 mod damaged_models;
 mod layouts;
 mod lora_file;
+mod lora_tools;
 mod metadata;
 mod prompt_syntax;
 mod module_name;
