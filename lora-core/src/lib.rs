@@ -17,11 +17,11 @@ pub mod fused;
 pub mod layer;
 mod linear_algebra;
 pub mod lora_file;
+pub mod lora_tools;
 mod model_configs;
+mod module_name;
 mod part;
 pub mod prompt_syntax;
-pub mod lora_tools;
-mod module_name;
 mod resample;
 mod resnet;
 pub mod safetensors_file;
@@ -35,9 +35,9 @@ pub mod weights;
 pub use base_model::{BaseModel, ModelSource, Precision};
 pub use family::Family;
 pub use model_configs::ModelConfigs;
+pub use module_name::ModuleName;
 pub use part::Part;
 pub use text_conditioner::{TextConditioner, TextStates, TextTower, TokenIds};
-pub use module_name::ModuleName;
 
 /// Every trainable factor, by the key it has in a file. Always rank 2: convolutions reshape when they are applied.
 pub type Matrices = BTreeMap<String, Tensor<2>>;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::adapter_config::{AdapterConfigs, METADATA_KEY};
 use super::detect_family::detect;
 use super::key::{Key, PEFT_PREFIX, Role, module_name};
-use super::{AdapterKind, LoraLayout, LoraProblem};
+use super::{AdapterKind, FileDtype, LoraFile, LoraLayout, LoraProblem};
 use crate::Family;
 use crate::safetensors_file::{SafetensorsFile, SafetensorsFileError};
 
@@ -39,7 +39,7 @@ impl Contents {
     /// Opens a file, or the weights in a folder that PEFT or diffusers wrote.
     pub(super) fn open(path: &Path) -> Result<Self, SafetensorsFileError> {
         let mut contents = Self {
-            file: SafetensorsFile::open(weights_in(path))?,
+            file: SafetensorsFile::open(LoraFile::weights_in(path))?,
             layouts: BTreeSet::new(),
             modules: BTreeMap::new(),
             configs: AdapterConfigs::default(),
@@ -128,6 +128,23 @@ impl Contents {
         }
     }
 
+    /// The alpha that the module has only by a configuration, where it is another than the rank.
+    pub(super) fn configured_alpha(&self, module: &str, parts: &Parts) -> Option<f32> {
+        let rank = *self.file.info(parts.down.as_ref()?)?.shape.first()?;
+        let alpha = self.configs.alpha(&module_name(module)?, rank)?;
+        let differs = (alpha - rank as f32).abs() > f32::EPSILON * alpha.abs();
+        (parts.alpha.is_none() && differs).then_some(alpha)
+    }
+
+    /// The widest number format of the tensors; F16 where none is a float.
+    pub(super) fn dtype(&self) -> FileDtype {
+        let names = self.file.names();
+        let stored = names
+            .iter()
+            .filter_map(|name| FileDtype::of_stored(self.file.info(name)?.dtype));
+        stored.max_by_key(|dtype| *dtype as u8).unwrap_or_default()
+    }
+
     /// Whether PEFT saved the file, which then keeps alpha in a file of its own.
     fn is_of_one_network(&self) -> bool {
         let mut parts = self.modules.values();
@@ -140,10 +157,13 @@ impl Contents {
     }
 }
 
-fn weights_in(path: &Path) -> PathBuf {
-    let inside = IN_FOLDERS.iter().map(|name| path.join(name));
-    inside
-        .into_iter()
-        .find(|file| path.is_dir() && file.is_file())
-        .unwrap_or_else(|| path.to_path_buf())
+impl LoraFile {
+    /// The weight file at `path`, which may be the folder in which PEFT or diffusers put it.
+    pub(crate) fn weights_in(path: &Path) -> PathBuf {
+        let inside = IN_FOLDERS.iter().map(|name| path.join(name));
+        inside
+            .into_iter()
+            .find(|file| path.is_dir() && file.is_file())
+            .unwrap_or_else(|| path.to_path_buf())
+    }
 }

@@ -37,6 +37,18 @@ impl LoraModule {
         self.down.num_elements() + self.up.num_elements()
     }
 
+    /// Whether all values are numbers.
+    pub fn is_finite(&self) -> bool {
+        let finite = |data: &TensorData| data.iter::<f32>().all(f32::is_finite);
+        finite(&self.down) && finite(&self.up) && self.alpha.is_finite()
+    }
+
+    /// Whether the module changes nothing, because alpha or all of a factor is zero: it was not trained.
+    pub fn is_zero(&self) -> bool {
+        let zero = |data: &TensorData| data.iter::<f32>().all(|value| value == 0.0);
+        self.alpha == 0.0 || zero(&self.up) || zero(&self.down)
+    }
+
     /// `up`, `[out, rank]`, and `downᵀ`, `[in · kernel height · kernel width, rank]`: the correction is the scale times the
     /// first, times the transpose of the second.
     pub(crate) fn factors(&self) -> [Matrix; 2] {

@@ -1,29 +1,15 @@
 //! The `modelspec.*` metadata of Stability AI's model metadata standard, as sd-scripts fills it.
 
 use super::TrainingFacts;
-use crate::Family;
 
-/// The version of the standard.
-const VERSION: &str = "1.0.1";
-/// The program that trained the weights, with its version.
-const PROGRAM: &str = concat!("lora/", env!("CARGO_PKG_VERSION"));
 const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 
-/// Entries without their `modelspec.` prefix.
+/// Entries of the training, without their `modelspec.` prefix.
 pub(super) fn entries(facts: &TrainingFacts) -> Vec<(&'static str, String)> {
     let (width, height) = facts.resolution;
-    let prediction = if facts.v_prediction { "v" } else { "epsilon" };
     let mut entries = vec![
-        (
-            "architecture",
-            architecture(facts.family, facts.v_prediction).to_owned(),
-        ),
         ("date", iso_date(facts.training_finished_at as i64)),
-        ("implementation", implementation(facts.family).to_owned()),
-        ("implementation_version", PROGRAM.to_owned()),
-        ("prediction_type", prediction.to_owned()),
         ("resolution", format!("{width}x{height}")),
-        ("sai_model_spec", VERSION.to_owned()),
         ("title", facts.output_name.clone()),
     ];
     if let Some((first, end)) = facts.timestep_range {
@@ -33,23 +19,6 @@ pub(super) fn entries(facts: &TrainingFacts) -> Vec<(&'static str, String)> {
         entries.push(("encoder_layer", layers.to_string()));
     }
     entries
-}
-
-fn architecture(family: Family, v_prediction: bool) -> &'static str {
-    match (family, v_prediction) {
-        (Family::Sd1, _) => "stable-diffusion-v1/lora",
-        (Family::Sd2, false) => "stable-diffusion-v2-512/lora",
-        (Family::Sd2, true) => "stable-diffusion-v2-768-v/lora",
-        (Family::Sdxl, _) => "stable-diffusion-xl-v1-base/lora",
-    }
-}
-
-/// The implementation whose module names the weights carry, not the program that trained them.
-fn implementation(family: Family) -> &'static str {
-    match family {
-        Family::Sd1 | Family::Sd2 => "diffusers",
-        Family::Sdxl => "https://github.com/Stability-AI/generative-models",
-    }
 }
 
 /// `2026-11-22T17:04:03` of a time in seconds since 1970, both UTC.

@@ -7,7 +7,7 @@ use burn::tensor::TensorData;
 
 use super::contents::{Contents, Parts};
 use super::key::module_name;
-use super::{LoraFile, LoraLayout, LoraModule, LoraProblem, LoraProblems};
+use super::{FileDtype, LoraFile, LoraLayout, LoraModule, LoraProblem, LoraProblems};
 use crate::safetensors_file::{RawTensor, SafetensorsFileError};
 
 /// Why a LoRA file could not be read.
@@ -26,6 +26,15 @@ pub enum LoraFileError {
     },
 }
 
+/// How a LoRA file stores its modules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredForm {
+    /// The spelling of its keys; the first, where it mixes several.
+    pub layout: LoraLayout,
+    /// The widest number format of its tensors.
+    pub dtype: FileDtype,
+}
+
 impl LoraFile {
     /// Reads a LoRA file of any [`LoraLayout`], stored as F16, BF16 or F32; or the folder in which PEFT or diffusers put it.
     ///
@@ -36,14 +45,14 @@ impl LoraFile {
     /// [`LoraFileError`] names the file and, all at once, each key that is unknown or missing, misshapen, of a type that
     /// holds no such numbers, or an alpha that is not one finite number; adapters that are no LoRA are named by kind.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, LoraFileError> {
-        Self::read_with_layout(path).map(|(lora, _)| lora)
+        Self::read_with_form(path).map(|(lora, _)| lora)
     }
 
-    /// Reads a file like [`Self::read`], and tells its layout. A file that mixes layouts has the first of them.
+    /// Reads a file like [`Self::read`], and tells in which form it is stored.
     ///
     /// # Errors
     /// See [`Self::read`].
-    pub fn read_with_layout(path: impl AsRef<Path>) -> Result<(Self, LoraLayout), LoraFileError> {
+    pub fn read_with_form(path: impl AsRef<Path>) -> Result<(Self, StoredForm), LoraFileError> {
         let mut contents = Contents::open(path.as_ref())?;
         let mut problems = std::mem::take(&mut contents.problems);
         let mut modules = BTreeMap::new();
@@ -69,8 +78,15 @@ impl LoraFile {
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .collect(),
         };
-        let layout = contents.layouts.first().copied();
-        Ok((lora, layout.unwrap_or(LoraLayout::Kohya)))
+        let form = StoredForm {
+            layout: contents
+                .layouts
+                .first()
+                .copied()
+                .unwrap_or(LoraLayout::Kohya),
+            dtype: contents.dtype(),
+        };
+        Ok((lora, form))
     }
 }
 

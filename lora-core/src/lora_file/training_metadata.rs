@@ -5,8 +5,7 @@ use std::path::Path;
 
 use super::python_text::{boolean, float, json, optional};
 use super::training_facts::Entries;
-use super::{TrainingFacts, model_spec};
-use crate::Family;
+use super::{TrainingFacts, family_entries, model_spec};
 
 /// How much of the training set a file tells.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -21,7 +20,7 @@ pub enum Privacy {
 impl TrainingFacts {
     /// The metadata in sd-scripts' keys and spelling. The `sshs_*` hashes are added when the file is written.
     pub fn metadata(&self, privacy: Privacy) -> BTreeMap<String, String> {
-        let mut metadata = BTreeMap::new();
+        let mut metadata = family_entries(self.family, self.v_prediction);
         let mut add = |entries: Entries| {
             metadata.extend(
                 entries
@@ -49,7 +48,6 @@ impl TrainingFacts {
 
     fn network(&self) -> Entries {
         let mut entries = vec![
-            ("base_model_version", self.base_model_version().to_owned()),
             ("network_alpha", float(self.network_alpha)),
             ("network_dim", self.network_dim.to_string()),
             ("network_dropout", optional(self.network_dropout, float)),
@@ -59,7 +57,6 @@ impl TrainingFacts {
                 "training_comment",
                 optional(self.training_comment.clone(), |comment| comment),
             ),
-            ("v2", boolean(self.family == Family::Sd2)),
         ];
         if let Some(hashes) = &self.sd_model_hashes {
             entries.push(("sd_model_hash", hashes.legacy.clone()));
@@ -165,16 +162,5 @@ impl TrainingFacts {
             entries.push(("sd_model_name", name.to_string_lossy().into_owned()));
         }
         entries
-    }
-
-    /// sd-scripts' name of the base model's kind; SDXL has one, whatever its network predicts.
-    fn base_model_version(&self) -> &'static str {
-        match (self.family, self.v_prediction) {
-            (Family::Sd1, false) => "sd_v1",
-            (Family::Sd1, true) => "sd_v1_v",
-            (Family::Sd2, false) => "sd_v2",
-            (Family::Sd2, true) => "sd_v2_v",
-            (Family::Sdxl, _) => "sdxl_base_v1-0",
-        }
     }
 }

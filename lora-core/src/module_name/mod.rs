@@ -5,12 +5,13 @@
 //! networks after those of diffusers and transformers. Since path segments contain underscores themselves, the dots are
 //! found again by knowing every segment that an adaptable layer's path can have.
 
+mod candidates;
 mod segments;
 mod sgm;
 
 use std::fmt;
 
-use crate::{Family, weights::Component};
+use crate::{Family, adapter::Target, weights::Component};
 
 /// What kohya's files call the networks' adapters, each with its component.
 const KOHYA_PREFIXES: [(&str, Component); 4] = [
@@ -86,6 +87,15 @@ impl ModuleName {
             .flatten();
         let path = sgm.as_deref().unwrap_or(&self.path);
         format!("{prefix}_{}", path.replace('.', "_"))
+    }
+
+    /// Which part of the model the layer belongs to.
+    pub fn target(&self) -> Target {
+        match self.component {
+            Component::UNet if self.path.contains("attentions.") => Target::Attention,
+            Component::UNet => Target::Convolution,
+            _ => Target::TextEncoder,
+        }
     }
 
     /// The network that the layer belongs to.

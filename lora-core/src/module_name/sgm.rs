@@ -3,6 +3,8 @@
 //! SGM numbers the blocks through. Each of SDXL's three levels has two layers, so a level covers three numbers on the way
 //! down (two layers, one downsampler) and three on the way up (three layers, the last with the upsampler).
 
+use crate::weights::OriginalUNetNames;
+
 /// Numbers that one level covers.
 const LEVEL: usize = 3;
 
@@ -60,61 +62,17 @@ pub(super) fn to_diffusers(path: &str) -> Option<String> {
     Some(format!("{blocks}.{level}.{module}"))
 }
 
-/// `down_blocks.1.attentions.0.proj_in` as `input_blocks.4.1.proj_in`.
+/// `down_blocks.1.attentions.0.proj_in` as `input_blocks.4.1.proj_in`; `None` for a path that SDXL's UNet does not have.
 pub(super) fn from_diffusers(path: &str) -> Option<String> {
-    if let Some((sgm, _)) = OUTSIDE.iter().find(|(_, diffusers)| *diffusers == path) {
-        return Some((*sgm).to_owned());
-    }
-    let parts: Vec<&str> = path.splitn(5, '.').collect();
-    let number = |text: &str| text.parse::<usize>().ok();
-    match parts[..] {
-        ["mid_block", "resnets", layer, ..] => {
-            let module = path.splitn(4, '.').nth(3)?;
-            Some(format!(
-                "middle_block.{}.{}",
-                2 * number(layer)?,
-                resnet_from_diffusers(module)?
-            ))
-        }
-        ["mid_block", "attentions", "0", ..] => {
-            Some(format!("middle_block.1.{}", path.splitn(4, '.').nth(3)?))
-        }
-        ["down_blocks", level, "downsamplers", "0", "conv"] => Some(format!(
-            "input_blocks.{}.0.op",
-            LEVEL * (number(level)? + 1)
-        )),
-        ["up_blocks", level, "upsamplers", "0", "conv"] => Some(format!(
-            "output_blocks.{}.2.conv",
-            LEVEL * (number(level)? + 1) - 1
-        )),
-        [
-            blocks @ ("down_blocks" | "up_blocks"),
-            level,
-            kind,
-            layer,
-            module,
-        ] => {
-            let index = LEVEL * number(level)? + number(layer)?;
-            let block = match blocks {
-                "down_blocks" => format!("input_blocks.{}", index + 1),
-                _ => format!("output_blocks.{index}"),
-            };
-            match kind {
-                "resnets" => Some(format!("{block}.0.{}", resnet_from_diffusers(module)?)),
-                "attentions" => Some(format!("{block}.1.{module}")),
-                _ => None,
-            }
-        }
-        _ => None,
-    }
+    let names = OriginalUNetNames {
+        layers_per_block: LEVEL - 1,
+        attends: vec![true, true, false],
+    };
+    let sgm = names.module(path);
+    (to_diffusers(&sgm).as_deref() == Some(path)).then_some(sgm)
 }
 
 fn resnet_to_diffusers(module: &str) -> Option<&'static str> {
     let (_, diffusers) = RESNET.iter().find(|(sgm, _)| *sgm == module)?;
     Some(diffusers)
-}
-
-fn resnet_from_diffusers(module: &str) -> Option<&'static str> {
-    let (sgm, _) = RESNET.iter().find(|(_, diffusers)| *diffusers == module)?;
-    Some(sgm)
 }

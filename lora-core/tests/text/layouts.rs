@@ -60,16 +60,22 @@ fn distance(a: &LoraFile, b: &LoraFile) -> f64 {
 #[test]
 fn kohya_and_peft_files_are_the_same_lora() {
     for (name, family) in TINY {
-        let (kohya, layout) = LoraFile::read_with_layout(repository(&format!(
+        let (kohya, form) = LoraFile::read_with_form(repository(&format!(
             "testdata/golden/lora/{name}-lora.safetensors"
         )))
         .unwrap();
-        assert_eq!((layout, kohya.family()), (LoraLayout::Kohya, Some(family)));
-        let (peft, layout) = LoraFile::read_with_layout(repository(&format!(
+        assert_eq!(
+            (form.layout, kohya.family()),
+            (LoraLayout::Kohya, Some(family))
+        );
+        let (peft, form) = LoraFile::read_with_form(repository(&format!(
             "testdata/golden/lora/{name}-lora-peft.safetensors"
         )))
         .unwrap();
-        assert_eq!((layout, peft.family()), (LoraLayout::Peft, Some(family)));
+        assert_eq!(
+            (form.layout, peft.family()),
+            (LoraLayout::Peft, Some(family))
+        );
         assert!(distance(&kohya, &peft) == 0.0);
     }
 }
@@ -201,8 +207,8 @@ fn old_diffusers_keys_are_understood() {
             key.replace(".lora.", ".lora_linear_layer.")
         }
     });
-    let (old, layout) = LoraFile::read_with_layout(folder.path()).unwrap();
-    assert_eq!(layout, LoraLayout::OldDiffusers);
+    let (old, form) = LoraFile::read_with_form(folder.path()).unwrap();
+    assert_eq!(form.layout, LoraLayout::OldDiffusers);
     assert!(distance(&golden("tiny-sd15-lora"), &old) == 0.0);
 }
 

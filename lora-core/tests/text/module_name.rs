@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lora_core::{Family, ModuleName};
+use lora_core::{Family, ModuleName, adapter::Target};
 use serde_json::Value;
 
 use crate::golden_json;
@@ -128,5 +128,23 @@ fn names_of_nothing_are_refused() {
         "text_encoder_3.x",
     ] {
         assert_eq!(ModuleName::from_diffusers(name), None, "{name}");
+    }
+}
+
+#[test]
+fn every_layer_that_sd_scripts_adapts_is_a_candidate() {
+    let golden = golden_json("lora/full_size_keys.json");
+    let candidates: BTreeSet<ModuleName> = ModuleName::candidates().collect();
+    for (model, _, _) in FULL_SIZE {
+        for name in full_size_names(&golden, model) {
+            let module = ModuleName::from_kohya(&name).unwrap();
+            assert!(candidates.contains(&module), "{name}");
+            let convolution = golden[model]["locon_extra"].get(&name).is_some();
+            assert_eq!(
+                module.target() == Target::Convolution,
+                convolution,
+                "{name}"
+            );
+        }
     }
 }
