@@ -31,13 +31,13 @@ fn unet_forward(criterion: &mut Criterion) {
     for subject in SUBJECTS {
         let model = subject.model(&device);
         let batch = subject.batch(BATCH, &device);
-        let text = model.text_encoder.forward_chunks(batch.ids.clone(), 1);
+        let conditions = batch.conditions(&model, 1);
         group.bench_function(BenchmarkId::from_parameter(subject.name), |bencher| {
             bencher.iter(|| {
                 wait(
                     model
                         .unet
-                        .forward(batch.latents.clone(), &[500.0; BATCH], text.clone()),
+                        .forward(batch.latents.clone(), &[500.0; BATCH], &conditions),
                 );
             });
         });

@@ -4,10 +4,10 @@
 
 use std::{env, path::PathBuf};
 
-use burn::tensor::{Device, Distribution, Int, Tensor};
-use lora_core::{BaseModel, Precision, adapter::LoraSpec};
+use burn::tensor::{Device, Distribution, Tensor};
+use lora_core::{BaseModel, ModelSource, TokenIds, adapter::LoraSpec, tokenizer::ROW_LENGTH};
 use lora_optim::OptimizerConfig;
-use lora_train::{Batch, DeviceChoice, Learner};
+use lora_train::{Batch, BatchText, DeviceChoice, Learner};
 
 /// A model to measure and the size of its training pictures.
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +55,7 @@ impl Subject {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
             .join("..")
             .join(self.folder);
-        BaseModel::load(folder, None, Precision::F32, device)
-            .unwrap_or_else(|error| panic!("{error}"))
+        BaseModel::load(&ModelSource::new(folder), device).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// The model in training: rank 16 on attention and text encoder, AdamW, clipping.
@@ -83,7 +82,11 @@ impl Subject {
             noise: normal([count, 4, self.latents, self.latents]),
             noise_offset: normal([count, 4, 1, 1]),
             timesteps: (0..count).map(|item| (item * 997 + 31) % 1000).collect(),
-            ids: Tensor::<3, Int>::full([count, 1, 77], 320, device),
+            text: BatchText::Ids(TokenIds {
+                chunks: 1,
+                towers: vec![vec![[320; ROW_LENGTH]; count].into()],
+            }),
+            sizes: vec![[512.0, 512.0, 0.0, 0.0, 512.0, 512.0]; count],
         }
     }
 }

@@ -89,7 +89,7 @@ impl DrawArguments {
             .iter()
             .flat_map(|prompt| [&prompt.text, &prompt.negative]);
         let longest = texts
-            .map(|text| model.tokenizer.count(text))
+            .map(|text| model.text.tokenizer().count(text))
             .max()
             .unwrap_or(0);
         DrawSettings {
@@ -102,10 +102,8 @@ impl DrawArguments {
 }
 
 fn sampler() -> impl TypedValueParser<Value = SamplerKind> {
-    PossibleValuesParser::new(["ddim", "euler-a"]).map(|name| match name.as_str() {
-        "euler-a" => SamplerKind::EulerA,
-        _ => SamplerKind::Ddim,
-    })
+    PossibleValuesParser::new(SamplerKind::ALL.map(SamplerKind::name))
+        .try_map(|name| name.parse::<SamplerKind>())
 }
 
 fn size(text: &str) -> Result<[u32; 2], String> {

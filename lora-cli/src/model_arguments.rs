@@ -4,7 +4,7 @@ use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use lora_core::{BaseModel, Precision};
+use lora_core::{BaseModel, ModelSource, Precision, diffusion::PredictionType};
 use lora_train::{Device, DeviceChoice, config::ModelConfig};
 
 use crate::printer::Printer;
@@ -16,9 +16,15 @@ pub(crate) struct ModelArguments {
     /// The base model: a diffusers folder or a .safetensors checkpoint
     #[arg(short, long, value_name = "PATH")]
     model: PathBuf,
-    /// A diffusers folder whose configs describe a checkpoint that is not SD1.5
+    /// A diffusers folder whose configs are used instead of the model's, for checkpoints of unusual shape
     #[arg(long, value_name = "FOLDER")]
     config: Option<PathBuf>,
+    /// Another VAE than the model's: a diffusers VAE folder or a .safetensors file
+    #[arg(long, value_name = "PATH")]
+    vae: Option<PathBuf>,
+    /// The model predicts the velocity (or not, with `false`), where its files do not say so
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    v_prediction: Option<bool>,
     /// Number format of the model's weights
     #[arg(long, value_name = "FORMAT", value_parser = precision(), default_value = "f32")]
     precision: Precision,
@@ -37,7 +43,14 @@ impl ModelArguments {
         let choice = self.device.settle()?;
         let device = choice.resolve()?;
         printer.note(&format!("device: {choice}"));
-        let model = BaseModel::load(&self.model, self.config.as_deref(), self.precision, &device)?;
+        let source = ModelSource {
+            path: self.model.clone(),
+            config: self.config.clone(),
+            vae: self.vae.clone(),
+            prediction_type: self.v_prediction.map(PredictionType::of_velocity),
+            precision: self.precision,
+        };
+        let model = BaseModel::load(&source, &device)?;
         Ok((model, device))
     }
 }

@@ -1,18 +1,22 @@
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, FloatDType};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Matrices,
-    adapter::{self, Injected, LoraSpec, Sites, SpecError},
-    diffusion::SchedulerConfig,
+    Family, Matrices, ModelConfigs, Part, TextConditioner, TextTower,
+    adapter::{self, Injected, LoraSpec, Sites, SpecError, Strength},
+    diffusion::{PredictionType, SchedulerConfig},
     lora_file::LoraFile,
+    model_configs::text_components,
     text_encoder::{TextEncoder, TextEncoderConfig},
     tokenizer::Tokenizer,
-    unet::{UNet, UNetConfig},
-    vae::{Vae, VaeConfig},
-    weights::{Checkpoint, CheckpointError, Component, SeededWeights, WeightReader},
+    unet::UNet,
+    vae::Vae,
+    weights::{
+        Checkpoint, CheckpointError, Component, SeededWeights, TensorProblem, TensorSource,
+        WeightReader, Weights,
+    },
 };
 
 /// The number format of the frozen weights and of what flows through them.
@@ -40,17 +44,42 @@ impl From<Precision> for FloatDType {
     }
 }
 
-/// A Stable Diffusion 1.x model: tokenizer, text encoder, UNet, VAE and the noise that it was trained on.
+/// Where a base model is read from, and what of it is overruled.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModelSource {
+    /// A diffusers folder or a single file.
+    pub path: PathBuf,
+    /// A diffusers folder whose configs are used instead of the checkpoint's.
+    pub config: Option<PathBuf>,
+    /// Another VAE: a diffusers VAE folder or a single file.
+    pub vae: Option<PathBuf>,
+    /// What the UNet predicts, where the checkpoint does not say it rightly.
+    pub prediction_type: Option<PredictionType>,
+    /// The number format of the weights in memory.
+    pub precision: Precision,
+}
+
+impl ModelSource {
+    /// The model at `path` as it is, in f32.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            ..Self::default()
+        }
+    }
+}
+
+/// A Stable Diffusion model: text side, UNet, VAE and the noise that it was trained on.
 #[derive(Debug)]
 pub struct BaseModel {
-    /// Text to token ids.
-    pub tokenizer: Tokenizer,
-    /// Token ids to text states.
-    pub text_encoder: TextEncoder,
+    /// What family it is of.
+    pub family: Family,
+    /// Text to what the UNet is told.
+    pub text: Part<TextConditioner>,
     /// The denoising network.
     pub unet: UNet,
     /// Between pictures and latents.
-    pub vae: Vae,
+    pub vae: Part<Vae>,
     /// The noise schedule and what the UNet predicts.
     pub scheduler: SchedulerConfig,
     /// Side in pixels of the pictures it was trained on.
@@ -64,95 +93,83 @@ impl BaseModel {
     ///
     /// # Errors
     /// [`CheckpointError`]; missing, misshapen and unexpected tensors of all networks are reported together.
-    pub fn load(
-        path: impl AsRef<Path>,
-        config: Option<&Path>,
-        precision: Precision,
-        device: &Device,
-    ) -> Result<Self, CheckpointError> {
-        let checkpoint = Checkpoint::open(path, config)?;
-        let unet_config: UNetConfig = checkpoint.config(Component::UNet)?;
-        let vae_config: VaeConfig = checkpoint.config(Component::Vae)?;
-        let text_config: TextEncoderConfig = checkpoint.config(Component::TextEncoder)?;
-        let unsupported = |component, found: Option<(&'static str, String)>, hint| match found {
-            Some((field, value)) => {
-                let path = checkpoint.config_path(component);
-                Err(CheckpointError::Unsupported {
-                    path,
-                    field,
-                    value,
-                    hint,
-                })
-            }
-            None => Ok(()),
-        };
-        unsupported(
-            Component::UNet,
-            unet_config.unsupported(),
-            "; this version trains Stable Diffusion 1.x",
-        )?;
-        unsupported(Component::Vae, vae_config.unsupported(), "")?;
-
-        let dtype = FloatDType::from(precision);
+    pub fn load(source: &ModelSource, device: &Device) -> Result<Self, CheckpointError> {
+        let checkpoint = Checkpoint::open(&source.path, source.config.as_deref())?;
+        let configs = ModelConfigs::read(&checkpoint)?;
+        let dtype = FloatDType::from(source.precision);
         let mut problems = Vec::new();
-        let text_encoder = checkpoint.build(
-            Component::TextEncoder,
-            device,
-            dtype,
-            &mut problems,
-            |weights| TextEncoder::new(&text_config, weights),
-        )?;
+        let text = read_text(&checkpoint, &configs, dtype, device, &mut problems)?;
         let unet = checkpoint.build(Component::UNet, device, dtype, &mut problems, |weights| {
-            UNet::new(&unet_config, weights)
+            UNet::new(&configs.unet, weights)
         })?;
-        let vae = checkpoint.build(
-            Component::Vae,
-            device,
-            FloatDType::F32,
-            &mut problems,
-            |weights| Vae::new(&vae_config, weights),
-        )?;
-        if !problems.is_empty() {
-            return Err(CheckpointError::Tensors {
-                path: checkpoint.path().to_path_buf(),
-                problems,
-            });
+        let vae = read_vae(source, &checkpoint, &configs, device, &mut problems)?;
+        none_of(problems, checkpoint.path())?;
+        let mut scheduler = configs.scheduler.clone();
+        if let Some(prediction_type) = source.prediction_type {
+            scheduler.prediction_type = prediction_type;
         }
-        let tokenizer = match checkpoint.tokenizer_folder() {
-            Some(folder) => Tokenizer::from_folder(&folder)?,
-            None => Tokenizer::clip(),
-        };
-        let scheduler = checkpoint.config(Component::Scheduler)?;
-        let native_side = (unet_config.sample_size * vae.reduction()) as u32;
+        let again = |source: &ModelSource| (source.clone(), configs.clone(), device.clone());
+        let (text_again, vae_again) = (again(source), again(source));
         Ok(Self {
-            tokenizer,
-            text_encoder,
+            family: configs.family,
+            text: Part::reread(text, move || {
+                let (source, configs, device) = &text_again;
+                let checkpoint = Checkpoint::open(&source.path, source.config.as_deref())?;
+                let mut problems = Vec::new();
+                let text = read_text(&checkpoint, configs, dtype, device, &mut problems)?;
+                none_of(problems, checkpoint.path()).map(|()| text)
+            }),
             unet,
-            vae,
+            vae: Part::reread(vae, move || {
+                let (source, configs, device) = &vae_again;
+                let checkpoint = Checkpoint::open(&source.path, source.config.as_deref())?;
+                let mut problems = Vec::new();
+                let vae = read_vae(source, &checkpoint, configs, device, &mut problems)?;
+                none_of(problems, checkpoint.path()).map(|()| vae)
+            }),
             scheduler,
-            native_side,
+            native_side: configs.native_side(),
         })
     }
 
     /// A model of the given configs with random weights, for benchmarks and tests at any size.
     pub fn seeded(
-        text_encoder: &TextEncoderConfig,
-        unet: &UNetConfig,
-        vae: &VaeConfig,
+        configs: &ModelConfigs,
         precision: Precision,
         seed: u64,
         device: &Device,
     ) -> Self {
-        let source = SeededWeights { seed };
-        let reader = |dtype| WeightReader::new(&source, device, dtype);
-        let vae = Vae::new(vae, &reader(FloatDType::F32).root());
+        Self::from_tensors(configs, &SeededWeights { seed }, precision, device)
+    }
+
+    /// A model of the given configs from any source of tensors, whose problems are passed over.
+    ///
+    /// Each network asks by its own keys, which the text encoders share.
+    pub fn from_tensors(
+        configs: &ModelConfigs,
+        source: &dyn TensorSource,
+        precision: Precision,
+        device: &Device,
+    ) -> Self {
+        let reader = |dtype| WeightReader::new(source, device, dtype);
+        let tower = |index: usize, config: &TextEncoderConfig| TextTower {
+            tokenizer: published_tokenizer(configs.family, index),
+            encoder: text_encoder(
+                configs.family,
+                index,
+                config,
+                &reader(precision.into()).root(),
+            ),
+        };
+        let towers = configs.text.iter().enumerate();
+        let towers = towers.map(|(index, config)| tower(index, config));
         Self {
-            tokenizer: Tokenizer::clip(),
-            text_encoder: TextEncoder::new(text_encoder, &reader(precision.into()).root()),
-            unet: UNet::new(unet, &reader(precision.into()).root()),
-            scheduler: SchedulerConfig::default(),
-            native_side: (unet.sample_size * vae.reduction()) as u32,
-            vae,
+            family: configs.family,
+            text: TextConditioner::new(towers.collect()).into(),
+            unet: UNet::new(&configs.unet, &reader(precision.into()).root()),
+            vae: Vae::new(&configs.vae, &reader(FloatDType::F32).root()).into(),
+            scheduler: configs.scheduler.clone(),
+            native_side: configs.native_side(),
         }
     }
 
@@ -166,19 +183,19 @@ impl BaseModel {
         seed: u64,
         device: &Device,
     ) -> Result<Injected, SpecError> {
-        let text = adapter::inject(&mut self.text_encoder, spec, seed, device)?;
-        let unet = adapter::inject(&mut self.unet, spec, seed, device)?;
-        Ok(Injected {
-            modules: text.modules + unet.modules,
-            parameters: text.parameters + unet.parameters,
-        })
+        let mut sum = Injected::default();
+        for network in self.networks() {
+            let injected = adapter::inject(network, spec, seed, device)?;
+            sum.modules += injected.modules;
+            sum.parameters += injected.parameters;
+        }
+        Ok(sum)
     }
 
     /// The matrices of all adapters, by the key they have in a file.
     pub fn factors(&mut self) -> Matrices {
-        let mut matrices = adapter::factors(&mut self.text_encoder);
-        matrices.append(&mut adapter::factors(&mut self.unet));
-        matrices
+        let networks = self.networks();
+        networks.into_iter().flat_map(adapter::factors).collect()
     }
 
     /// Replaces the adapters' matrices; see [`adapter::set_factors`].
@@ -188,22 +205,35 @@ impl BaseModel {
         }
     }
 
-    /// Puts an adapter file's modules into the networks; see [`adapter::attach`].
+    /// Puts an adapter file's modules into the networks, in place of all others; see [`adapter::attach`].
     ///
     /// # Errors
     /// [`SpecError`] when the file does not fit this model.
     pub fn attach(
         &mut self,
         file: &LoraFile,
-        strength: f32,
+        strength: impl Into<Strength>,
         device: &Device,
     ) -> Result<Injected, SpecError> {
         adapter::attach(&mut self.networks(), file, strength, device)
     }
 
+    /// Adds an adapter file's modules to those that are there; see [`adapter::add`].
+    ///
+    /// # Errors
+    /// [`SpecError`] when the file does not fit this model.
+    pub fn add(
+        &mut self,
+        file: &LoraFile,
+        strength: impl Into<Strength>,
+        device: &Device,
+    ) -> Result<Injected, SpecError> {
+        adapter::add(&mut self.networks(), file, strength, device)
+    }
+
     /// The adapters as a file's modules; see [`adapter::to_lora_file`].
-    pub fn to_lora_file(&mut self, alpha: f32) -> LoraFile {
-        adapter::to_lora_file(&mut self.networks(), alpha)
+    pub fn to_lora_file(&mut self) -> LoraFile {
+        adapter::to_lora_file(&mut self.networks())
     }
 
     /// Adds every adapter to its frozen weight and empties the slots.
@@ -220,7 +250,96 @@ impl BaseModel {
         }
     }
 
-    fn networks(&mut self) -> [&mut dyn Sites; 2] {
-        [&mut self.text_encoder, &mut self.unet]
+    /// The networks that are there and can take adapters: the text encoders, then the UNet.
+    pub fn networks(&mut self) -> Vec<&mut dyn Sites> {
+        let mut networks: Vec<&mut dyn Sites> = Vec::with_capacity(3);
+        if self.text.is_present() {
+            let encoders = self.text.encoders_mut();
+            networks.extend(encoders.map(|encoder| encoder as &mut dyn Sites));
+        }
+        networks.push(&mut self.unet);
+        networks
     }
+}
+
+fn read_text(
+    checkpoint: &Checkpoint,
+    configs: &ModelConfigs,
+    dtype: FloatDType,
+    device: &Device,
+    problems: &mut Vec<TensorProblem>,
+) -> Result<TextConditioner, CheckpointError> {
+    let family = configs.family;
+    let components = text_components(family).iter().zip(&configs.text);
+    let towers = components.enumerate().map(|(index, (&component, config))| {
+        let encoder = checkpoint.build(component, device, dtype, problems, |weights| {
+            text_encoder(family, index, config, weights)
+        })?;
+        let folder = checkpoint.path().join(["tokenizer", "tokenizer_2"][index]);
+        let tokenizer = if folder.is_dir() {
+            Tokenizer::from_folder(&folder)?
+        } else {
+            published_tokenizer(family, index)
+        };
+        Ok(TextTower { tokenizer, encoder })
+    });
+    let towers = towers.collect::<Result<_, CheckpointError>>()?;
+    Ok(TextConditioner::new(towers))
+}
+
+/// The text encoder number `index` of a family.
+fn text_encoder(
+    family: Family,
+    index: usize,
+    config: &TextEncoderConfig,
+    weights: &Weights<'_>,
+) -> TextEncoder {
+    let prefix = family.text_prefixes()[index];
+    if index == 1 {
+        TextEncoder::with_projection(config, prefix, weights)
+    } else {
+        TextEncoder::new(config, prefix, weights)
+    }
+}
+
+/// The tokenizer that the published model of a family has: OpenCLIP's towers are padded with `!`.
+fn published_tokenizer(family: Family, index: usize) -> Tokenizer {
+    let clip = Tokenizer::clip();
+    if family == Family::Sd2 || index == 1 {
+        // CLIP's vocabulary has every printable character.
+        return clip.clone().with_pad_token("!").unwrap_or(clip);
+    }
+    clip
+}
+
+fn read_vae(
+    source: &ModelSource,
+    checkpoint: &Checkpoint,
+    configs: &ModelConfigs,
+    device: &Device,
+    problems: &mut Vec<TensorProblem>,
+) -> Result<Vae, CheckpointError> {
+    let other = source
+        .vae
+        .as_ref()
+        .map(|path| Checkpoint::open_vae(path, source.config.as_deref()));
+    let other = other.transpose()?;
+    let checkpoint = other.as_ref().unwrap_or(checkpoint);
+    checkpoint.build(
+        Component::Vae,
+        device,
+        FloatDType::F32,
+        problems,
+        |weights| Vae::new(&configs.vae, weights),
+    )
+}
+
+fn none_of(problems: Vec<TensorProblem>, path: &Path) -> Result<(), CheckpointError> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(CheckpointError::Tensors {
+        path: path.to_path_buf(),
+        problems,
+    })
 }

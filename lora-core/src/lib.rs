@@ -16,17 +16,24 @@ mod family;
 pub mod fused;
 pub mod layer;
 pub mod lora_file;
+mod model_configs;
+mod part;
+pub mod prompt_syntax;
 mod resample;
 mod resnet;
 pub mod safetensors_file;
+mod text_conditioner;
 pub mod text_encoder;
 pub mod tokenizer;
 pub mod unet;
 pub mod vae;
 pub mod weights;
 
-pub use base_model::{BaseModel, Precision};
+pub use base_model::{BaseModel, ModelSource, Precision};
 pub use family::Family;
+pub use model_configs::ModelConfigs;
+pub use part::Part;
+pub use text_conditioner::{TextConditioner, TextStates, TextTower, TokenIds};
 
 /// Every trainable factor, by the key it has in a file. Always rank 2: convolutions reshape when they are applied.
 pub type Matrices = BTreeMap<String, Tensor<2>>;

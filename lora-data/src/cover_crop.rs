@@ -1,30 +1,41 @@
 use fast_image_resize::{FilterType, ResizeAlg, ResizeError, ResizeOptions, Resizer};
 use image::{DynamicImage, RgbImage, imageops};
 
-use crate::Resolution;
+use crate::{Framing, Resolution};
 
 /// Resizes a picture to just cover `target`, keeping its proportions, and cuts the middle out.
 ///
 /// A picture that already has the size comes back bit for bit, one that only needs cutting is only cut. The filter is
 /// Lanczos3, widened when shrinking so that nothing aliases (as Pillow's `LANCZOS`).
 ///
+/// Gives the framing too.
+///
 /// # Errors
 /// When the resizer refuses the picture's dimensions.
-pub(crate) fn cover_crop(picture: RgbImage, target: Resolution) -> Result<RgbImage, ResizeError> {
+pub(crate) fn cover_crop(
+    picture: RgbImage,
+    target: Resolution,
+) -> Result<(RgbImage, Framing), ResizeError> {
+    let original = picture.dimensions();
     let covering = covering_size(picture.dimensions(), target);
     let covered = if covering == picture.dimensions() {
         picture
     } else {
         resize(picture, covering)?
     };
-    if covering == (target.width, target.height) {
-        return Ok(covered);
-    }
     let (left, top) = (
         (covering.0 - target.width) / 2,
         (covering.1 - target.height) / 2,
     );
-    Ok(imageops::crop_imm(&covered, left, top, target.width, target.height).to_image())
+    let framing = Framing {
+        original,
+        crop: (left, top),
+    };
+    if covering == (target.width, target.height) {
+        return Ok((covered, framing));
+    }
+    let cut = imageops::crop_imm(&covered, left, top, target.width, target.height);
+    Ok((cut.to_image(), framing))
 }
 
 /// The smallest size of the picture's proportions, to the nearest pixel, that covers `target`.
@@ -86,7 +97,8 @@ mod tests {
                     height: 13
                 }
             )
-            .unwrap(),
+            .unwrap()
+            .0,
             picture
         );
     }
@@ -94,7 +106,8 @@ mod tests {
     #[test]
     fn a_picture_that_only_needs_cutting_keeps_its_middle_bit_for_bit() {
         let picture = chequered(20, 31);
-        let cut = cover_crop(picture.clone(), Resolution::square(20)).unwrap();
+        let (cut, framing) = cover_crop(picture.clone(), Resolution::square(20)).unwrap();
+        assert_eq!((framing.original, framing.crop), ((20, 31), (0, 5)));
         assert_eq!(cut, imageops::crop_imm(&picture, 0, 5, 20, 20).to_image());
     }
 
@@ -104,7 +117,8 @@ mod tests {
         let picture = RgbImage::from_fn(120, 40, |x, _| {
             [Rgb([255, 0, 0]), Rgb([0, 255, 0]), Rgb([0, 0, 255])][x as usize / 40]
         });
-        let cropped = cover_crop(picture, Resolution::square(20)).unwrap();
+        let (cropped, framing) = cover_crop(picture, Resolution::square(20)).unwrap();
+        assert_eq!((framing.original, framing.crop), ((120, 40), (20, 0)));
         assert_eq!(cropped.dimensions(), (20, 20));
         assert_eq!(*cropped.get_pixel(10, 10), Rgb([0, 255, 0]));
         assert!(cropped.get_pixel(3, 10)[1] > 250 && cropped.get_pixel(16, 10)[1] > 250);
@@ -112,7 +126,7 @@ mod tests {
 
     #[test]
     fn shrinking_averages_instead_of_aliasing() {
-        let cropped = cover_crop(chequered(128, 128), Resolution::square(16)).unwrap();
+        let (cropped, _) = cover_crop(chequered(128, 128), Resolution::square(16)).unwrap();
         assert!(
             cropped.as_raw().iter().all(|&byte| byte.abs_diff(128) <= 8),
             "{:?}",

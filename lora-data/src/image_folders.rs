@@ -75,11 +75,15 @@ impl Dataset for ImageFolders {
     fn pixels(&self, index: usize) -> Result<Pixels, DataError> {
         let path = &self.entries[index].image;
         let picture = picture_file::decode(path)?;
-        let cropped = cover_crop(picture, self.resolution).map_err(|error| DataError::Resize {
-            path: path.clone(),
-            reason: error.to_string(),
-        })?;
-        Ok(Pixels::from_rgb(&cropped))
+        let (cropped, framing) =
+            cover_crop(picture, self.resolution).map_err(|error| DataError::Resize {
+                path: path.clone(),
+                reason: error.to_string(),
+            })?;
+        Ok(Pixels {
+            framing,
+            ..Pixels::from_rgb(&cropped)
+        })
     }
 }
 

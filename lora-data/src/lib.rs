@@ -34,5 +34,5 @@ pub use error::{DataError, DatasetError, Problem};
 pub use folder_metadata::{DatasetDir, dataset_dirs, tag_frequency};
 pub use image_folders::ImageFolders;
 pub use kohya_name::KohyaName;
-pub use pixels::Pixels;
+pub use pixels::{Framing, Pixels};
 pub use resolution::Resolution;

@@ -7,12 +7,23 @@ pub struct Pixels {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
+    /// Where these pixels come from.
+    pub framing: Framing,
     /// `3 × height × width` values: all of red, row by row, then green, then blue.
     pub data: Vec<f32>,
 }
 
+/// How a picture was cut, in the words of SDXL's size conditioning (Podell et al. 2023).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Framing {
+    /// Width and height in pixels before resizing.
+    pub original: (u32, u32),
+    /// What was cut off at the left and at the top, in pixels after resizing.
+    pub crop: (u32, u32),
+}
+
 impl Pixels {
-    /// Maps bytes to `x / 127.5 - 1` and interleaved channels to planes.
+    /// Maps bytes to `x / 127.5 - 1` and interleaved channels to planes; the picture counts as whole.
     pub fn from_rgb(picture: &RgbImage) -> Self {
         let (width, height) = picture.dimensions();
         let plane = |channel: usize| picture.as_raw().iter().skip(channel).step_by(3);
@@ -23,6 +34,10 @@ impl Pixels {
         Self {
             width,
             height,
+            framing: Framing {
+                original: (width, height),
+                crop: (0, 0),
+            },
             data,
         }
     }

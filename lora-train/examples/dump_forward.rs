@@ -4,12 +4,10 @@
 
 use std::{collections::BTreeMap, env, error::Error, fs};
 
-use burn::tensor::{Device, Distribution, Int, Tensor, TensorData};
+use burn::tensor::{Device, Distribution, Tensor};
 use lora_core::{
-    BaseModel, Precision,
-    diffusion::SamplerKind,
-    lora_file::LoraFile,
-    tokenizer::{ROW_LENGTH, Row},
+    BaseModel, ModelSource, TokenIds, diffusion::SamplerKind, lora_file::LoraFile, tokenizer::Row,
+    unet::Conditions,
 };
 use serde::Serialize;
 
@@ -52,11 +50,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err("give BASE LORA.safetensors PROMPT OUT.json".into());
     };
     let device = Device::flex();
-    let mut model = BaseModel::load(base, None, Precision::F32, &device)?;
+    let mut model = BaseModel::load(&ModelSource::new(base), &device)?;
     device.seed(SEED);
     let side = model.native_side as usize / model.vae.reduction();
     let noise = Tensor::<4>::random([1, 4, side, side], Distribution::Normal(0.0, 1.0), &device);
-    let ids = ["", prompt].map(|text| model.tokenizer.row(text));
+    let ids = ["", prompt].map(|text| model.text.tokenizer().row(text));
 
     let mut tensors = BTreeMap::from([("noise".to_owned(), Array::of(noise.clone()))]);
     answer(&model, "base", &ids, &noise, &mut tensors);
@@ -83,29 +81,28 @@ fn answer(
     noise: &Tensor<4>,
     tensors: &mut BTreeMap<String, Array>,
 ) {
-    let numbers: Vec<i32> = ids.iter().flatten().map(|&id| id as i32).collect();
-    let ids =
-        Tensor::<2, Int>::from_data(TensorData::new(numbers, [2, ROW_LENGTH]), &noise.device());
-    let text = model.text_encoder.forward(ids, 1);
+    let ids = TokenIds {
+        chunks: 1,
+        towers: vec![ids.to_vec().into()],
+    };
+    let conditions = Conditions::new(model.text.encode(&ids, 1), &[]);
     let pair = |latents: Tensor<4>| Tensor::cat(vec![latents; 2], 0);
     let unet = model
         .unet
-        .forward(pair(noise.clone()), &TIMESTEPS, text.clone());
+        .forward(pair(noise.clone()), &TIMESTEPS, &conditions);
 
-    let sampler = SamplerKind::Ddim.build(&model.scheduler, STEPS);
+    let mut sampler = SamplerKind::Ddim.build(&model.scheduler, STEPS);
     let mut latents = noise.clone() * sampler.initial_scale();
-    for (index, &timestep) in sampler.timesteps().iter().enumerate() {
+    for (index, timestep) in sampler.timesteps().to_vec().into_iter().enumerate() {
         let input = sampler.scale_input(index, latents.clone());
-        let predicted = model
-            .unet
-            .forward(pair(input), &[timestep; 2], text.clone());
+        let predicted = model.unet.forward(pair(input), &[timestep; 2], &conditions);
         let negative = predicted.clone().narrow(0, 0, 1);
         let positive = predicted.narrow(0, 1, 1);
         let guided = negative.clone() + (positive - negative) * GUIDANCE;
         latents = sampler.step(index, guided, latents, None);
     }
     let mut keep = |name: &str, array| tensors.insert(format!("{label}.{name}"), array);
-    keep("text", Array::of(text));
+    keep("text", Array::of(conditions.text));
     keep("unet", Array::of(unet));
     keep("picture", Array::of(model.vae.decode(latents.clone())));
     keep("latents", Array::of(latents));

@@ -1,4 +1,5 @@
-use burn::tensor::{Int, Tensor};
+use burn::tensor::{Device, Tensor};
+use lora_core::{BaseModel, TextStates, TokenIds, unet::Conditions};
 
 /// Everything that one forward pass needs, drawn and on the device.
 #[derive(Clone, Debug)]
@@ -11,6 +12,49 @@ pub struct Batch {
     pub noise_offset: Tensor<4>,
     /// One timestep for each item.
     pub timesteps: Vec<usize>,
-    /// Token ids, `[batch, chunks, 77]`.
-    pub ids: Tensor<3, Int>,
+    /// The captions.
+    pub text: BatchText,
+    /// For each item, in pixels: original height and width, top and left of the crop, target height and width. Only
+    /// SDXL looks at them.
+    pub sizes: Vec<[f32; 6]>,
+}
+
+/// The captions of a batch, before the text encoders or after them.
+#[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "tensors are handles, and there is one of these for each batch"
+)]
+pub enum BatchText {
+    /// Token ids, encoded at every step: the text encoders are trained, or the captions change.
+    Ids(TokenIds),
+    /// States that were computed once.
+    States(TextStates),
+}
+
+impl Batch {
+    /// Number of items.
+    pub fn len(&self) -> usize {
+        self.timesteps.len()
+    }
+
+    /// Whether there is no item.
+    pub fn is_empty(&self) -> bool {
+        self.timesteps.is_empty()
+    }
+
+    /// What the UNet is told beside latents and timesteps; `clip_skip` as in
+    /// [`lora_core::TextConditioner::encode`].
+    pub fn conditions(&self, model: &BaseModel, clip_skip: usize) -> Conditions {
+        let text = match &self.text {
+            BatchText::Ids(ids) => model.text.encode(ids, clip_skip),
+            BatchText::States(states) => states.clone(),
+        };
+        Conditions::new(text, &self.sizes)
+    }
+
+    /// The device that the tensors are on.
+    pub fn device(&self) -> Device {
+        self.latents.device()
+    }
 }

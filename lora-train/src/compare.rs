@@ -191,8 +191,8 @@ fn stem(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use lora_core::{
-        Precision, adapter::LoraSpec, diffusion::SamplerKind, lora_file::FileDtype,
-        text_encoder::TextEncoderConfig, unet::UNetConfig, vae::VaeConfig,
+        ModelConfigs, Precision, adapter::LoraSpec, diffusion::SamplerKind, lora_file::FileDtype,
+        weights::Checkpoint,
     };
 
     use super::*;
@@ -200,15 +200,10 @@ mod tests {
 
     const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/golden/tiny-sd15");
 
-    fn config<T: serde::de::DeserializeOwned>(part: &str) -> T {
-        let path = Path::new(TINY).join(part).join("config.json");
-        serde_json::from_slice(&std::fs::read(path).expect("a config")).expect("valid")
-    }
-
     fn model(device: &Device) -> BaseModel {
-        let (text, unet, vae): (TextEncoderConfig, UNetConfig, VaeConfig) =
-            (config("text_encoder"), config("unet"), config("vae"));
-        BaseModel::seeded(&text, &unet, &vae, Precision::F32, 1, device)
+        let checkpoint = Checkpoint::open(TINY, None).expect("a folder");
+        let configs = ModelConfigs::read(&checkpoint).expect("configs");
+        BaseModel::seeded(&configs, Precision::F32, 1, device)
     }
 
     fn comparison(files: Vec<PathBuf>) -> Comparison {
@@ -244,7 +239,7 @@ mod tests {
         model.set_factors(&moved);
         let path = folder.join(name);
         model
-            .to_lora_file(16.0)
+            .to_lora_file()
             .write(&path, FileDtype::F32)
             .expect("written");
         path

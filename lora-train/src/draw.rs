@@ -5,12 +5,12 @@ use image::RgbImage;
 use lora_core::{
     BaseModel,
     diffusion::{Sampler, SamplerKind},
+    unet::Conditions,
 };
 
 use crate::{
     Prompt,
     config::TrainConfig,
-    feed::token_ids,
     random::{Purpose, normal_tensor},
 };
 
@@ -19,7 +19,7 @@ use crate::{
 pub struct DrawSettings {
     /// The sampler.
     pub sampler: SamplerKind,
-    /// As in [`lora_core::text_encoder::TextEncoder::forward`].
+    /// As in [`lora_core::TextConditioner::encode`].
     pub clip_skip: usize,
     /// Rows of 75 tokens that a prompt is cut into.
     pub chunks: usize,
@@ -94,10 +94,13 @@ fn draw_batch(
         .filter(|_| guided)
         .map(|prompt| prompt.negative.clone());
     let texts: Vec<String> = negatives.chain(texts).collect();
-    let ids = token_ids(&model.tokenizer, &texts, settings.chunks, device);
-    let text = model.text_encoder.forward_chunks(ids, settings.clip_skip);
+    let ids = model.text.tokenize(&texts, settings.chunks);
+    let text = model.text.encode(&ids, settings.clip_skip);
+    // Trained pictures of this very size, not cut.
+    let sizes = [height, width, 0, 0, height, width].map(|pixels| pixels as f32);
+    let conditions = Conditions::new(text, &vec![sizes; texts.len()]);
 
-    let sampler = settings.sampler.build(&model.scheduler, first.steps);
+    let mut sampler = settings.sampler.build(&model.scheduler, first.steps);
     let mut latents = noise(0) * sampler.initial_scale();
     for index in 0..sampler.timesteps().len() {
         let prediction = predict(
@@ -105,7 +108,7 @@ fn draw_batch(
             sampler.as_ref(),
             index,
             &latents,
-            &text,
+            &conditions,
             first.guidance,
         );
         let fresh = sampler.needs_noise(index).then(|| noise(index as u64 + 1));
@@ -120,19 +123,19 @@ fn predict(
     sampler: &dyn Sampler,
     index: usize,
     latents: &Tensor<4>,
-    text: &Tensor<3>,
+    conditions: &Conditions,
     guidance: f64,
 ) -> Tensor<4> {
     let input = sampler
         .scale_input(index, latents.clone())
-        .cast(text.dtype());
+        .cast(conditions.text.dtype());
     let [count, ..] = input.dims();
-    let copies = text.dims()[0] / count;
+    let copies = conditions.text.dims()[0] / count;
     let input = Tensor::cat(vec![input; copies], 0);
     let timesteps = vec![sampler.timesteps()[index]; count * copies];
     let answer = model
         .unet
-        .forward(input, &timesteps, text.clone())
+        .forward(input, &timesteps, conditions)
         .cast(DType::F32);
     if copies == 1 {
         return answer;

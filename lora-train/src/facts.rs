@@ -109,7 +109,8 @@ pub(crate) fn facts(
 
 /// kohya's `ss_network_args`: rank and alpha of the convolutions, where they are trained.
 pub(crate) fn network_args(spec: &LoraSpec) -> Option<String> {
-    let (rank, alpha) = (spec.rank.to_string(), spec.alpha.to_string());
+    let rank = spec.conv_rank.unwrap_or(spec.rank).to_string();
+    let alpha = spec.conv_alpha.unwrap_or(spec.alpha).to_string();
     spec.targets
         .contains(&Target::Convolution)
         .then(|| serde_json::json!({ "conv_dim": rank, "conv_alpha": alpha }).to_string())

@@ -1,9 +1,9 @@
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use lora_core::tokenizer::{ROW_LENGTH, Tokenizer};
+use burn::tensor::{Device, Tensor};
+use lora_core::{Part, TextConditioner};
 use lora_data::{CaptionConfig, Dataset, Exposure};
 
 use crate::{
-    Batch,
+    Batch, BatchText, TextCache,
     config::{LatentDraw, TrainConfig},
     latents::LatentCache,
     random::{Purpose, below, normal_tensor},
@@ -13,6 +13,7 @@ use crate::{
 /// (seed, epoch, showing).
 pub struct Feed {
     latents: LatentCache,
+    texts: Option<TextCache>,
     captions: Vec<String>,
     caption: CaptionConfig,
     chunks: usize,
@@ -23,16 +24,18 @@ pub struct Feed {
 }
 
 impl Feed {
-    /// `timesteps` is the length of the noise schedule.
+    /// `timesteps` is the length of the noise schedule; captions that `texts` lacks are given as token ids.
     pub fn new(
         config: &TrainConfig,
         data: &dyn Dataset,
         latents: LatentCache,
+        texts: Option<TextCache>,
         timesteps: usize,
         device: &Device,
     ) -> Self {
         Self {
             latents,
+            texts,
             captions: data
                 .entries()
                 .iter()
@@ -47,8 +50,8 @@ impl Feed {
         }
     }
 
-    /// The batch of some showings of `epoch`.
-    pub fn batch(&self, tokenizer: &Tokenizer, epoch: u64, showings: &[Exposure]) -> Batch {
+    /// The batch of some showings of `epoch`, its captions in the words of `text`.
+    pub fn batch(&self, text: &Part<TextConditioner>, epoch: u64, showings: &[Exposure]) -> Batch {
         let [channels, height, width] = self.latents.shape();
         // One number for each showing of the run; an epoch has far fewer than 2³².
         let key = |showing: &Exposure| (epoch << 32) | showing.ordinal;
@@ -85,26 +88,14 @@ impl Feed {
                     )
                 })
                 .collect(),
-            ids: token_ids(tokenizer, &captions, self.chunks, &self.device),
+            text: match self.texts.as_ref().and_then(|texts| texts.batch(&captions)) {
+                Some(states) => BatchText::States(states),
+                None => BatchText::Ids(text.tokenize(&captions, self.chunks)),
+            },
+            sizes: showings
+                .iter()
+                .map(|showing| self.latents.sizes(showing.index))
+                .collect(),
         }
     }
-}
-
-/// Ids of `texts`, `[texts, chunks, 77]`.
-pub(crate) fn token_ids(
-    tokenizer: &Tokenizer,
-    texts: &[String],
-    chunks: usize,
-    device: &Device,
-) -> Tensor<3, Int> {
-    let ids: Vec<i32> = texts
-        .iter()
-        .flat_map(|text| tokenizer.rows(text, chunks))
-        .flatten()
-        .map(|id| id as i32)
-        .collect();
-    Tensor::from_data(
-        TensorData::new(ids, [texts.len(), chunks, ROW_LENGTH]),
-        device,
-    )
 }

@@ -12,9 +12,8 @@ use safetensors::Dtype;
 use thiserror::Error;
 
 use crate::{
-    Batch, Denoising, Flow,
+    Batch, BatchText, Denoising, Flow,
     config::{HeldoutConfig, LatentDraw, ObjectiveConfig, TrainConfig},
-    feed::token_ids,
     latents::LatentCache,
     random::{Purpose, normal_tensor},
 };
@@ -75,29 +74,46 @@ impl HeldoutLoss {
             .map(|index| latents.draw(index, LatentDraw::Mode, 0, 0))
             .collect();
         let pictures = Tensor::cat(pictures, 0);
+        let at_once = config.train.batch_size.get();
         let captions: Vec<String> = data
             .entries()
             .iter()
             .map(|entry| entry.caption.clone())
             .collect();
-        let ids = token_ids(&model.tokenizer, &captions, config.model.chunks(), device);
-        let at_once = config.train.batch_size.get();
-        let part = |timestep: usize, noise: &Tensor<4>, from: usize| {
-            let size = at_once.min(count - from);
+        let captions = |from: usize, size: usize| {
+            let texts = &captions[from..from + size];
+            let ids = model.text.tokenize(texts, config.model.chunks());
+            // Frozen text encoders need not be asked at each measure.
+            if config.trains_text() {
+                BatchText::Ids(ids)
+            } else {
+                BatchText::States(model.text.encode(&ids, config.model.clip_skip))
+            }
+        };
+        let starts: Vec<usize> = (0..count).step_by(at_once).collect();
+        let size_from = |from: usize| at_once.min(count - from);
+        let texts: Vec<BatchText> = starts
+            .iter()
+            .map(|&from| captions(from, size_from(from)))
+            .collect();
+        let part = |timestep: usize, noise: &Tensor<4>, place: usize| {
+            let from = starts[place];
+            let size = size_from(from);
             Batch {
                 latents: pictures.clone().narrow(0, from, size),
                 noise: noise.clone().narrow(0, from, size),
                 noise_offset: Tensor::zeros([size, channels, 1, 1], device),
                 timesteps: vec![timestep; size],
-                ids: ids.clone().narrow(0, from, size),
+                text: texts[place].clone(),
+                sizes: (from..from + size)
+                    .map(|index| latents.sizes(index))
+                    .collect(),
             }
         };
         let batches = draws
             .iter()
             .flat_map(|(timestep, noise)| {
-                (0..count)
-                    .step_by(at_once)
-                    .map(|from| part(*timestep, noise, from))
+                (0..starts.len()).map(|place| part(*timestep, noise, place))
             })
             .collect();
         let objective = Denoising::new(&ObjectiveConfig::default(), model, config.model.clip_skip);

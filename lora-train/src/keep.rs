@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use lora_core::lora_file::{Privacy, Written};
+use lora_core::{
+    Family,
+    lora_file::{Privacy, Written},
+};
 
 use crate::{
     Event, TrainError, draw,
@@ -46,7 +49,11 @@ impl Run<'_> {
         let card = serde_json::json!({
             "activation text": self.config.output.trigger,
             "preferred weight": 1.0,
-            "sd version": "SD1",
+            "sd version": match self.model().family {
+                Family::Sd1 => "SD1",
+                Family::Sd2 => "SD2",
+                Family::Sdxl => "SDXL",
+            },
             "description": self.config.output.comment.clone().unwrap_or_default(),
         });
         let name = format!("{}.json", self.config.output.name);
@@ -66,10 +73,7 @@ impl Run<'_> {
         } else {
             Privacy::Open
         };
-        let mut file = self
-            .learner
-            .model_mut()
-            .to_lora_file(self.config.lora.alpha);
+        let mut file = self.learner.model_mut().to_lora_file();
         file.metadata = self.facts.metadata(privacy);
         if let Some(args) = network_args(&self.config.lora) {
             file.metadata.insert("ss_network_args".to_owned(), args);
@@ -86,7 +90,18 @@ impl Run<'_> {
     /// Draws all preview prompts with the present adapters.
     pub(crate) fn preview(&mut self) -> Result<(), TrainError> {
         self.settle()?;
+        let model = self.learner.model_mut();
+        let (text, vae) = (model.text.is_present(), model.vae.is_present());
+        model.text.restore()?;
+        model.vae.restore()?;
         let pictures = draw(self.model(), &self.prompts, self.drawing, &self.device);
+        let model = self.learner.model_mut();
+        if !text {
+            model.text.release();
+        }
+        if !vae {
+            model.vae.release();
+        }
         for (index, picture) in pictures.iter().enumerate() {
             let step = self.outcome.steps;
             let path = self.folder.preview_file(step, index);

@@ -1,6 +1,6 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use lora_core::vae::Vae;
-use lora_data::{DataError, Dataset};
+use lora_data::{DataError, Dataset, Pixels};
 
 use crate::{
     Flow,
@@ -14,11 +14,12 @@ pub struct LatentCache {
     pictures: Vec<Moments>,
 }
 
-/// Mean and standard deviation of one picture's scaled latents, each `[1, channels, height, width]`.
+/// Mean and standard deviation of one picture's scaled latents, each `[1, channels, height, width]`, and its sizes.
 #[derive(Clone, Debug)]
 struct Moments {
     mean: Tensor<4>,
     deviation: Tensor<4>,
+    sizes: [f32; 6],
 }
 
 impl LatentCache {
@@ -38,6 +39,7 @@ impl LatentCache {
         for index in 0..data.entries().len() {
             let pixels = data.pixels(index)?;
             let shape = [1, 3, pixels.height as usize, pixels.width as usize];
+            let sizes = sizes(&pixels);
             let posterior = vae.encode(Tensor::from_data(
                 TensorData::new(pixels.data, shape),
                 device,
@@ -45,6 +47,7 @@ impl LatentCache {
             pictures.push(Moments {
                 mean: posterior.mean * scale,
                 deviation: (posterior.logvar * 0.5).exp() * scale,
+                sizes,
             });
             if told(index + 1).is_break() {
                 break;
@@ -61,7 +64,9 @@ impl LatentCache {
         seed: u64,
         showing: u64,
     ) -> Tensor<4> {
-        let Moments { mean, deviation } = &self.pictures[index];
+        let Moments {
+            mean, deviation, ..
+        } = &self.pictures[index];
         match draw {
             LatentDraw::Mode => mean.clone(),
             LatentDraw::Sample => {
@@ -73,6 +78,11 @@ impl LatentCache {
         }
     }
 
+    /// What SDXL is told about the size of picture `index`.
+    pub(crate) fn sizes(&self, index: usize) -> [f32; 6] {
+        self.pictures[index].sizes
+    }
+
     /// `[channels, height, width]` of the latents.
     pub(crate) fn shape(&self) -> [usize; 3] {
         self.pictures.first().map_or([0; 3], |moments| {
@@ -80,4 +90,12 @@ impl LatentCache {
             [channels, height, width]
         })
     }
+}
+
+/// Original height and width, top and left of the crop, target height and width, in pixels: SDXL's size conditioning in
+/// diffusers' order.
+fn sizes(pixels: &Pixels) -> [f32; 6] {
+    let (width, height) = pixels.framing.original;
+    let (left, top) = pixels.framing.crop;
+    [height, width, top, left, pixels.height, pixels.width].map(|pixels| pixels as f32)
 }

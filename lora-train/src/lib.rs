@@ -28,9 +28,10 @@ mod run;
 mod run_folder;
 mod run_record;
 mod run_report;
+mod text_cache;
 mod trainer;
 
-pub use batch::Batch;
+pub use batch::{Batch, BatchText};
 pub use burn::tensor::Device;
 pub use compare::{CompareError, Comparison, STRENGTHS};
 pub use device::{DeviceChoice, DeviceError, DeviceListing, backends_left_out, list_devices};
@@ -49,4 +50,5 @@ pub use prompt::{Prompt, PromptError};
 pub use run_folder::RunFolder;
 pub use run_record::RunRecord;
 pub use run_report::{ReportError, RunReport, RunSummary};
+pub use text_cache::TextCache;
 pub use trainer::{Outcome, TrainError, Trainer};

@@ -23,7 +23,7 @@ pub struct Denoising {
 
 impl Denoising {
     /// The objective that `config` describes, on the model's noise schedule; `clip_skip` as in
-    /// [`lora_core::text_encoder::TextEncoder::forward`].
+    /// [`lora_core::TextConditioner::encode`].
     pub fn new(config: &ObjectiveConfig, model: &BaseModel, clip_skip: usize) -> Self {
         Self {
             schedule: NoiseSchedule::new(&model.scheduler),
@@ -58,12 +58,10 @@ impl Denoising {
             .iter()
             .map(|&timestep| timestep as f32)
             .collect();
-        let text = model
-            .text_encoder
-            .forward_chunks(batch.ids.clone(), self.clip_skip);
+        let conditions = batch.conditions(model, self.clip_skip);
         let prediction = model
             .unet
-            .forward(noisy.cast(text.dtype()), &timesteps, text)
+            .forward(noisy.cast(conditions.text.dtype()), &timesteps, &conditions)
             .cast(DType::F32);
         let target = self
             .schedule

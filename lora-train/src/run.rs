@@ -9,7 +9,7 @@ use lora_optim::{Rates, Schedule};
 
 use crate::{
     DrawSettings, Event, Feed, Flow, Handle, HeldoutLoss, LatentCache, Learner, Objective,
-    Observer, Outcome, Plan, Prompt, RunFolder, StepReport, TrainError, Trainer,
+    Observer, Outcome, Plan, Prompt, RunFolder, StepReport, TextCache, TrainError, Trainer,
     config::TrainConfig, facts::facts, meter::Meter,
 };
 
@@ -70,7 +70,23 @@ impl<'a> Run<'a> {
         let heldout = heldout
             .map(|data| HeldoutLoss::new(&config, data.as_ref(), &model, &device))
             .transpose()?;
-        let injected = model.inject(&config.lora, config.train.seed, &device)?;
+        let texts = TextCache::is_possible(&config).then(|| {
+            let captions = data.entries().iter();
+            TextCache::compute(
+                &config,
+                &model,
+                captions.map(|entry| entry.caption.as_str()),
+            )
+        });
+        let facts = facts(&config, data.as_ref(), &model, &plan);
+        let injected = model.inject(&config.adapters(), config.train.seed, &device)?;
+        if config.model.offload {
+            model.vae.release();
+            if texts.is_some() {
+                model.text.release();
+            }
+            device.memory_cleanup();
+        }
         let prompts = config
             .preview
             .prompts
@@ -78,11 +94,12 @@ impl<'a> Run<'a> {
             .filter_map(|line| Prompt::parse(line, &config.preview).ok())
             .collect();
         Ok(Self {
-            facts: facts(&config, data.as_ref(), &model, &plan),
+            facts,
             feed: Feed::new(
                 &config,
                 data.as_ref(),
                 latents,
+                texts,
                 model.scheduler.num_train_timesteps,
                 &device,
             ),
@@ -177,9 +194,7 @@ impl<'a> Run<'a> {
         let weight = 1.0 / self.config.train.accumulation.get() as f64;
         let mut losses = Vec::with_capacity(batches.len());
         for showings in batches {
-            let batch = self
-                .feed
-                .batch(&self.learner.model().tokenizer, epoch, showings);
+            let batch = self.feed.batch(&self.learner.model().text, epoch, showings);
             losses.push(
                 self.learner
                     .accumulate(self.objective.as_ref(), &batch, weight),

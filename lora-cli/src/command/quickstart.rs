@@ -145,14 +145,8 @@ fn compare(
     handle: &Handle,
     printer: &Printer,
 ) -> anyhow::Result<Grid> {
-    let model = &config.model;
     let device = config.train.device.resolve()?;
-    let mut model = BaseModel::load(
-        &model.path,
-        model.config.as_deref(),
-        model.precision,
-        &device,
-    )?;
+    let mut model = BaseModel::load(&config.model.source(), &device)?;
     let comparison = Comparison::of_run(config, files.to_vec())?;
     printer.note(&format!(
         "drawing {} files at {} strengths",

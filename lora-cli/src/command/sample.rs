@@ -94,7 +94,6 @@ impl Sample {
             .collect())
     }
 
-    /// All but the last file are added to the weights themselves, for a layer has one adapter.
     fn add_loras(
         &self,
         model: &mut BaseModel,
@@ -102,8 +101,7 @@ impl Sample {
         device: &Device,
     ) -> anyhow::Result<()> {
         for (argument, file) in self.loras.iter().zip(files) {
-            model.merge_adapters();
-            let attached = model.attach(file, argument.strength, device);
+            let attached = model.add(file, argument.strength, device);
             attached.with_context(|| argument.path.display().to_string())?;
         }
         Ok(())

@@ -5,7 +5,7 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use sha2::{Digest, Sha256};
 
-use super::{LoraSpec, LowRank, Site, SiteWeight, Sites, SpecError, Target, site::kohya_name};
+use super::{LoraSpec, LowRank, Site, SiteWeight, Sites, SpecError, Target};
 use crate::Matrices;
 
 /// What an injection made.
@@ -27,9 +27,9 @@ pub(super) fn matrix_keys(module: &str) -> [String; 2] {
 
 /// Visits the sites of `network` with their kohya module names.
 pub(super) fn visit_named(network: &mut dyn Sites, mut visit: impl FnMut(Target, &str, Site<'_>)) {
-    let prefix = network.prefix();
+    let naming = network.naming();
     network.sites(&mut |target, site| {
-        let name = kohya_name(prefix, site.path);
+        let name = naming.kohya_name(site.path);
         visit(target, &name, site);
     });
 }
@@ -53,14 +53,16 @@ pub fn inject(
             return;
         }
         let shape = site.shape();
-        let down = kaiming_uniform(spec.rank, shape.receptive(), name, seed);
-        *site.slot = Some(LowRank {
+        let (rank, alpha) = spec.rank_and_alpha(shape);
+        let down = kaiming_uniform(rank, shape.receptive(), name, seed);
+        *site.slot = vec![LowRank {
             down: Tensor::from_data(down, device),
-            up: Tensor::zeros([shape.outputs, spec.rank], device),
-            scale: spec.scale(),
-        });
+            up: Tensor::zeros([shape.outputs, rank], device),
+            alpha,
+            strength: 1.0,
+        }];
         injected.modules += 1;
-        injected.parameters += spec.rank * (shape.receptive() + shape.outputs);
+        injected.parameters += rank * (shape.receptive() + shape.outputs);
     });
     Ok(injected)
 }
@@ -80,14 +82,16 @@ fn kaiming_uniform(rank: usize, receptive: usize, name: &str, seed: u64) -> Tens
 
 /// Empties every slot.
 pub fn clear(network: &mut dyn Sites) {
-    network.sites(&mut |_, site| *site.slot = None);
+    network.sites(&mut |_, site| site.slot.clear());
 }
 
 /// All injected matrices by key; the tensors share their memory with the network's.
+///
+/// Slots with more than one adapter, which training never makes, are passed over.
 pub fn factors(network: &mut dyn Sites) -> Matrices {
     let mut matrices = Matrices::new();
     visit_named(network, |_, name, site| {
-        if let Some(adapter) = site.slot {
+        if let [adapter] = site.slot.as_mut_slice() {
             let [down, up] = matrix_keys(name);
             matrices.insert(down, adapter.down.clone());
             matrices.insert(up, adapter.up.clone());
@@ -101,7 +105,7 @@ pub fn factors(network: &mut dyn Sites) -> Matrices {
 /// Training passes tensors that track gradients, sampling passes plain ones.
 pub fn set_factors(network: &mut dyn Sites, values: &Matrices) {
     visit_named(network, |_, name, site| {
-        if let Some(adapter) = site.slot {
+        if let [adapter] = site.slot.as_mut_slice() {
             let [down, up] = matrix_keys(name);
             if let Some(value) = values.get(&down) {
                 adapter.down = value.clone();
@@ -113,19 +117,19 @@ pub fn set_factors(network: &mut dyn Sites, values: &Matrices) {
     });
 }
 
-/// Adds every adapter's `scale · up·down` to its frozen weight and empties the slot.
+/// Adds every adapter's `scale · up·down` to its frozen weight and empties the slots.
 pub fn merge(network: &mut dyn Sites) {
-    network.sites(&mut |_, site| {
-        if let Some(adapter) = site.slot.take() {
+    network.sites(&mut |_, mut site| {
+        for adapter in site.slot.drain(..) {
             let delta = adapter.delta();
-            match site.weight {
+            match &mut site.weight {
                 SiteWeight::Linear(weight) => {
                     let dtype = weight.dtype();
-                    *weight = (weight.clone().cast(DType::F32) + delta).cast(dtype);
+                    **weight = (weight.clone().cast(DType::F32) + delta).cast(dtype);
                 }
                 SiteWeight::Conv2d(weight) => {
                     let (shape, dtype) = (weight.dims(), weight.dtype());
-                    *weight = (weight.clone().cast(DType::F32) + delta.reshape(shape)).cast(dtype);
+                    **weight = (weight.clone().cast(DType::F32) + delta.reshape(shape)).cast(dtype);
                 }
             }
         }

@@ -4,23 +4,26 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::{Injected, LowRank, SiteShape, Sites, SpecError, inject::visit_named};
+use super::{
+    Injected, LowRank, SiteShape, Sites, SpecError, Strength,
+    inject::{clear, visit_named},
+};
 use crate::lora_file::{LoraFile, LoraModule};
 
-/// The adapters of `networks` as a file's modules, with convolution factors in 4-D and `alpha` recorded for each.
+/// The adapters of `networks` as a file's modules, with convolution factors in 4-D.
 ///
-/// Metadata stays empty. Reads the matrices back from the device.
-pub fn to_lora_file(networks: &mut [&mut dyn Sites], alpha: f32) -> LoraFile {
+/// Metadata stays empty; strengths are left out. Reads the matrices back from the device.
+pub fn to_lora_file(networks: &mut [&mut dyn Sites]) -> LoraFile {
     let mut modules = BTreeMap::new();
     for network in networks {
         visit_named(*network, |_, name, site| {
             let shape = site.shape();
-            if let Some(adapter) = site.slot {
+            if let [adapter] = site.slot.as_slice() {
                 let [rank, _] = adapter.down.dims();
                 let module = LoraModule {
                     down: in_file(&adapter.down, shape.down_in_file(rank)),
                     up: in_file(&adapter.up, shape.up_in_file(rank)),
-                    alpha,
+                    alpha: adapter.alpha,
                 };
                 modules.insert(name.to_owned(), module);
             }
@@ -37,34 +40,48 @@ fn in_file(matrix: &Tensor<2>, shape: Vec<usize>) -> TensorData {
     TensorData::new(values, shape)
 }
 
-/// Puts the file's modules into the slots of `networks`, at `strength` times each module's `alpha / rank`.
-///
-/// Slots that the file does not name are emptied.
+/// Puts the file's modules into the slots of `networks` in place of what was there; see [`add`].
 ///
 /// # Errors
-/// [`SpecError::UnknownModules`] when the networks lack a module of the file, [`SpecError::Misfit`] when shapes differ;
-/// then the slots are empty.
+/// As [`add`].
 pub fn attach(
     networks: &mut [&mut dyn Sites],
     file: &LoraFile,
-    strength: f32,
+    strength: impl Into<Strength>,
     device: &Device,
 ) -> Result<Injected, SpecError> {
+    for network in networks.iter_mut() {
+        clear(*network);
+    }
+    add(networks, file, strength, device)
+}
+
+/// Adds the file's modules to the slots of `networks`, at `strength` times each module's `alpha / rank`.
+///
+/// # Errors
+/// [`SpecError::UnknownModules`] when the networks lack a module of the file, [`SpecError::Misfit`] when shapes differ;
+/// then all slots are empty.
+pub fn add(
+    networks: &mut [&mut dyn Sites],
+    file: &LoraFile,
+    strength: impl Into<Strength>,
+    device: &Device,
+) -> Result<Injected, SpecError> {
+    let strength = strength.into();
     let mut injected = Injected::default();
     let mut unused: BTreeSet<&str> = file.modules.keys().map(String::as_str).collect();
     let mut misfit = None;
     for network in networks.iter_mut() {
-        visit_named(*network, |_, name, site| {
-            *site.slot = None;
+        visit_named(*network, |target, name, site| {
             let Some(module) = file.modules.get(name) else {
                 return;
             };
             unused.remove(name);
-            match to_low_rank(name, module, site.shape(), strength, device) {
+            match to_low_rank(name, module, site.shape(), strength.of(target), device) {
                 Ok(adapter) => {
                     injected.modules += 1;
                     injected.parameters += module.down.num_elements() + module.up.num_elements();
-                    *site.slot = Some(adapter);
+                    site.slot.push(adapter);
                 }
                 Err(error) => misfit = misfit.take().or(Some(error)),
             }
@@ -77,7 +94,7 @@ pub fn attach(
     match error {
         Some(error) => {
             for network in networks {
-                network.sites(&mut |_, site| *site.slot = None);
+                clear(*network);
             }
             Err(error)
         }
@@ -110,6 +127,7 @@ fn to_low_rank(
     Ok(LowRank {
         down: matrix(&module.down, [rank, shape.receptive()]),
         up: matrix(&module.up, [shape.outputs, rank]),
-        scale: strength * module.alpha / rank as f32,
+        alpha: module.alpha,
+        strength,
     })
 }

@@ -9,11 +9,19 @@ pub struct LowRank {
     pub down: Tensor<2>,
     /// `[out, rank]`, f32.
     pub up: Tensor<2>,
-    /// `alpha / rank`, times the strength it is applied with.
-    pub scale: f32,
+    /// Numerator of the scale.
+    pub alpha: f32,
+    /// What the scale is multiplied by: 1 while training.
+    pub strength: f32,
 }
 
 impl LowRank {
+    /// `strength · alpha / rank`, by which `up·down` is multiplied.
+    pub fn scale(&self) -> f32 {
+        let [rank, _] = self.down.dims();
+        self.strength * self.alpha / rank as f32
+    }
+
     /// The correction of a linear layer: `[.., in]` to `[.., out]`.
     pub fn linear<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
         let dtype = x.dtype();
@@ -68,10 +76,11 @@ impl LowRank {
 
     /// Scaling the factor costs `out · rank`, scaling the output `batch · tokens · out`.
     fn scaled_up(&self) -> Tensor<2> {
-        if (self.scale - 1.0).abs() < f32::EPSILON {
+        let scale = self.scale();
+        if (scale - 1.0).abs() < f32::EPSILON {
             self.up.clone()
         } else {
-            self.up.clone() * self.scale
+            self.up.clone() * scale
         }
     }
 }

@@ -1,7 +1,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::LowRank;
+use super::{LowRank, Naming};
 
 /// Which part of the model a site belongs to; kohya trains the first two by default and the third as LoCon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -58,15 +58,18 @@ impl SiteShape {
     }
 }
 
-/// A frozen layer's place for an adapter.
+/// A frozen layer's adapters, whose corrections add up: one while training, any number while drawing.
+pub type Slot = Vec<LowRank>;
+
+/// A frozen layer's place for adapters.
 #[derive(Debug)]
 pub struct Site<'a> {
     /// Module path in the diffusers layout, such as `down_blocks.0.attentions.0.proj_in`.
     pub path: &'a str,
     /// The frozen weight.
     pub weight: SiteWeight<'a>,
-    /// Where the adapter sits.
-    pub slot: &'a mut Option<LowRank>,
+    /// Where the adapters sit.
+    pub slot: &'a mut Slot,
 }
 
 impl Site<'_> {
@@ -95,14 +98,9 @@ impl Site<'_> {
 
 /// A network whose layers can take adapters.
 pub trait Sites {
-    /// The prefix of this network's adapter names in kohya's files: `lora_unet` or `lora_te`.
-    fn prefix(&self) -> &'static str;
+    /// What kohya's files call the adapters.
+    fn naming(&self) -> Naming;
 
     /// Offers every adaptable layer, in the order of the forward pass.
     fn sites(&mut self, visit: &mut dyn FnMut(Target, Site<'_>));
-}
-
-/// kohya's name of a module: the prefix, then the diffusers path with dots turned into underscores.
-pub fn kohya_name(prefix: &str, path: &str) -> String {
-    format!("{prefix}_{}", path.replace('.', "_"))
 }

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::Target;
+use super::{SiteShape, Target};
 
 /// What to train: rank, alpha and which layers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,6 +13,10 @@ pub struct LoraSpec {
     pub alpha: f32,
     /// Parts of the model that get adapters. kohya's default is `text-encoder` and `attention`.
     pub targets: Vec<Target>,
+    /// Rank of the convolutions wider than 1×1, kohya's `conv_dim`; [`Self::rank`] when left out.
+    pub conv_rank: Option<usize>,
+    /// Alpha of the convolutions wider than 1×1, kohya's `conv_alpha`; [`Self::alpha`] when left out.
+    pub conv_alpha: Option<f32>,
 }
 
 impl Default for LoraSpec {
@@ -21,24 +25,39 @@ impl Default for LoraSpec {
             rank: 16,
             alpha: 16.0,
             targets: vec![Target::TextEncoder, Target::Attention],
+            conv_rank: None,
+            conv_alpha: None,
         }
     }
 }
 
 impl LoraSpec {
-    /// `alpha / rank`.
-    pub fn scale(&self) -> f32 {
-        self.alpha / self.rank as f32
+    /// Rank and alpha of a layer: as kohya does, only convolutions wider than 1×1 have their own.
+    pub fn rank_and_alpha(&self, shape: SiteShape) -> (usize, f32) {
+        if shape.kernel.is_none_or(|kernel| kernel == [1, 1]) {
+            return (self.rank, self.alpha);
+        }
+        (
+            self.conv_rank.unwrap_or(self.rank),
+            self.conv_alpha.unwrap_or(self.alpha),
+        )
     }
 
     /// # Errors
-    /// Rank 0, an alpha that is not a positive number, no target.
+    /// A rank of 0, an alpha that is not a positive number, no target, settings of convolutions that are not trained.
     pub fn check(&self) -> Result<(), SpecError> {
-        if self.rank == 0 {
-            return Err(SpecError::ZeroRank);
+        let ranks = [("rank", Some(self.rank)), ("conv_rank", self.conv_rank)];
+        if let Some((field, _)) = ranks.into_iter().find(|&(_, rank)| rank == Some(0)) {
+            return Err(SpecError::ZeroRank { field });
         }
-        if !(self.alpha.is_finite() && self.alpha > 0.0) {
-            return Err(SpecError::BadAlpha { alpha: self.alpha });
+        for (field, alpha) in [("alpha", Some(self.alpha)), ("conv_alpha", self.conv_alpha)] {
+            if let Some(alpha) = alpha.filter(|alpha| !(alpha.is_finite() && *alpha > 0.0)) {
+                return Err(SpecError::BadAlpha { field, alpha });
+            }
+        }
+        let has_own = self.conv_rank.is_some() || self.conv_alpha.is_some();
+        if has_own && !self.targets.contains(&Target::Convolution) {
+            return Err(SpecError::ConvolutionsNotTrained);
         }
         if self.targets.is_empty() {
             return Err(SpecError::NoTargets);
@@ -51,14 +70,24 @@ impl LoraSpec {
 #[derive(Debug, Error)]
 pub enum SpecError {
     /// Rank 0 has no parameters.
-    #[error("lora.rank is 0; use 4 to 128")]
-    ZeroRank,
+    #[error("lora.{field} is 0; use 4 to 128")]
+    ZeroRank {
+        /// `rank` or `conv_rank`.
+        field: &'static str,
+    },
     /// The scale would vanish or not be a number.
-    #[error("lora.alpha is {alpha}; use a positive number, usually rank or rank / 2")]
+    #[error("lora.{field} is {alpha}; use a positive number, usually the rank or half of it")]
     BadAlpha {
+        /// `alpha` or `conv_alpha`.
+        field: &'static str,
         /// The value given.
         alpha: f32,
     },
+    /// A rank or alpha for layers that get no adapter.
+    #[error(
+        "lora.conv_rank and lora.conv_alpha are for convolutions; add \"convolution\" to lora.targets, or leave them out"
+    )]
+    ConvolutionsNotTrained,
     /// Nothing to train.
     #[error("lora.targets is empty; name at least one of text-encoder, attention, convolution")]
     NoTargets,

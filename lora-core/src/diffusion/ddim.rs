@@ -1,6 +1,6 @@
 use burn::tensor::Tensor;
 
-use super::{NoiseSchedule, PredictionType, Sampler, SchedulerConfig, sampler::leading_timesteps};
+use super::{NoiseSchedule, PredictionType, Sampler, SchedulerConfig, spacing::evenly_spaced};
 
 /// DDIM with η = 0 (Song et al. 2021), as diffusers' `DDIMScheduler` steps it.
 #[derive(Clone, Debug)]
@@ -15,7 +15,10 @@ impl Ddim {
     /// A walk of `steps` steps over the noise that `config` describes.
     pub fn new(config: &SchedulerConfig, steps: usize) -> Self {
         let schedule = NoiseSchedule::new(config);
-        let timesteps = leading_timesteps(config, steps);
+        let timesteps: Vec<usize> = evenly_spaced(config, steps)
+            .into_iter()
+            .map(|timestep| timestep.round_ties_even() as usize)
+            .collect();
         let stride = config.num_train_timesteps / timesteps.len();
         let last = if config.set_alpha_to_one {
             1.0
@@ -44,7 +47,7 @@ impl Sampler for Ddim {
     }
 
     fn step(
-        &self,
+        &mut self,
         index: usize,
         prediction: Tensor<4>,
         latents: Tensor<4>,

@@ -12,6 +12,17 @@ pub enum PredictionType {
     VPrediction,
 }
 
+impl PredictionType {
+    /// Velocity or noise.
+    pub fn of_velocity(is_velocity: bool) -> Self {
+        if is_velocity {
+            Self::VPrediction
+        } else {
+            Self::Epsilon
+        }
+    }
+}
+
 /// How the betas run from start to end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -23,7 +34,21 @@ pub enum BetaSchedule {
     Linear,
 }
 
-/// The fields of a diffusers scheduler config that define the noise, with Stable Diffusion's values as defaults.
+/// Where the timesteps of a sampler lie (Lin et al. 2024, table 2), by diffusers' names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TimestepSpacing {
+    /// Whole strides up from the first timestep: Stable Diffusion's own.
+    #[default]
+    Leading,
+    /// From the last timestep to the first, evenly.
+    Linspace,
+    /// Strides down from the last timestep: for schedules that end in pure noise.
+    Trailing,
+}
+
+/// The fields of a diffusers scheduler config that define the noise and where samplers look at it, with Stable
+/// Diffusion's values as defaults.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SchedulerConfig {
@@ -37,7 +62,11 @@ pub struct SchedulerConfig {
     pub beta_schedule: BetaSchedule,
     /// What the network predicts.
     pub prediction_type: PredictionType,
-    /// Added to every timestep of a sampler.
+    /// Whether the betas are rescaled so that the last timestep is pure noise (Lin et al. 2024).
+    pub rescale_betas_zero_snr: bool,
+    /// Where the timesteps of a sampler lie.
+    pub timestep_spacing: TimestepSpacing,
+    /// Added to every timestep of a sampler whose spacing is leading.
     pub steps_offset: usize,
     /// Whether DDIM's last step ends at ᾱ = 1 rather than at ᾱ of timestep 0.
     pub set_alpha_to_one: bool,
@@ -51,6 +80,8 @@ impl Default for SchedulerConfig {
             beta_end: 0.012,
             beta_schedule: BetaSchedule::ScaledLinear,
             prediction_type: PredictionType::Epsilon,
+            rescale_betas_zero_snr: false,
+            timestep_spacing: TimestepSpacing::Leading,
             steps_offset: 1,
             set_alpha_to_one: false,
         }
@@ -76,12 +107,15 @@ impl NoiseSchedule {
             }
             BetaSchedule::Linear => between(config.beta_start, config.beta_end, step),
         };
-        let alphas_cumprod = (0..config.num_train_timesteps)
+        let mut alphas_cumprod: Vec<f64> = (0..config.num_train_timesteps)
             .scan(1.0, |product, step| {
                 *product *= 1.0 - beta(step);
                 Some(*product)
             })
             .collect();
+        if config.rescale_betas_zero_snr {
+            rescale_to_zero_snr(&mut alphas_cumprod);
+        }
         Self {
             alphas_cumprod,
             prediction_type: config.prediction_type,
@@ -149,5 +183,16 @@ impl NoiseSchedule {
             Tensor::from_data(TensorData::new(values, [timesteps.len(), 1, 1, 1]), device)
         };
         [column(f64::sqrt), column(|alpha| (1.0 - alpha).sqrt())]
+    }
+}
+
+/// Shifts and scales `√ᾱ` so that the first stays and the last becomes 0 (Lin et al. 2024, algorithm 1).
+fn rescale_to_zero_snr(alphas_cumprod: &mut [f64]) {
+    let [first, .., last] = *alphas_cumprod else {
+        return;
+    };
+    let (first, last) = (first.sqrt(), last.sqrt());
+    for alpha in alphas_cumprod {
+        *alpha = ((alpha.sqrt() - last) * first / (first - last)).powi(2);
     }
 }

@@ -1,12 +1,12 @@
 use burn::tensor::{Tensor, ops::ConvOptions};
 
 use crate::{
-    adapter::{LowRank, Site, SiteWeight},
+    adapter::{Site, SiteWeight, Slot},
     fused,
     weights::Weights,
 };
 
-/// A frozen 2-D convolution (square kernel, symmetric padding) with a slot for an adapter.
+/// A frozen 2-D convolution (square kernel, symmetric padding) with a slot for adapters.
 #[derive(Clone, Debug)]
 pub struct Conv2d {
     path: String,
@@ -15,7 +15,7 @@ pub struct Conv2d {
     bias: Tensor<1>,
     stride: usize,
     padding: usize,
-    adapter: Option<LowRank>,
+    adapters: Slot,
 }
 
 impl Conv2d {
@@ -27,7 +27,7 @@ impl Conv2d {
             bias: weights.tensor("bias", [outputs]),
             stride: 1,
             padding: kernel / 2,
-            adapter: None,
+            adapters: Slot::new(),
         }
     }
 
@@ -44,14 +44,11 @@ impl Conv2d {
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
         let (weight, bias) = (self.weight.clone(), self.bias.clone());
         let base = fused::conv2d(x.clone(), weight, bias, self.stride, self.padding);
-        match &self.adapter {
-            Some(adapter) => {
-                let [_, inputs, height, width] = self.weight.dims();
-                let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], 1);
-                base + adapter.conv2d(x, [inputs, height, width], options)
-            }
-            None => base,
-        }
+        let [_, inputs, height, width] = self.weight.dims();
+        self.adapters.iter().fold(base, |sum, adapter| {
+            let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], 1);
+            sum + adapter.conv2d(x.clone(), [inputs, height, width], options)
+        })
     }
 
     /// The adapter slot, for [`crate::adapter::Sites`].
@@ -59,7 +56,7 @@ impl Conv2d {
         Site {
             path: &self.path,
             weight: SiteWeight::Conv2d(&mut self.weight),
-            slot: &mut self.adapter,
+            slot: &mut self.adapters,
         }
     }
 }

@@ -1,18 +1,18 @@
 use burn::tensor::{Tensor, module};
 
 use crate::{
-    adapter::{LowRank, Site, SiteWeight},
+    adapter::{Site, SiteWeight, Slot},
     weights::Weights,
 };
 
-/// A frozen affine map `y = x·Wᵀ + b` with a slot for an adapter.
+/// A frozen affine map `y = x·Wᵀ + b` with a slot for adapters.
 #[derive(Clone, Debug)]
 pub struct Linear {
     path: String,
     /// `[out, in]`, as PyTorch stores it.
     weight: Tensor<2>,
     bias: Option<Tensor<1>>,
-    adapter: Option<LowRank>,
+    adapters: Slot,
 }
 
 impl Linear {
@@ -31,7 +31,7 @@ impl Linear {
             path: weights.path().to_owned(),
             weight: weights.tensor("weight", [outputs, inputs]),
             bias: None,
-            adapter: None,
+            adapters: Slot::new(),
         }
     }
 
@@ -42,10 +42,9 @@ impl Linear {
             self.weight.clone().transpose(),
             self.bias.clone(),
         );
-        match &self.adapter {
-            Some(adapter) => base + adapter.linear(x),
-            None => base,
-        }
+        self.adapters
+            .iter()
+            .fold(base, |sum, adapter| sum + adapter.linear(x.clone()))
     }
 
     /// The adapter slot, for [`crate::adapter::Sites`].
@@ -53,7 +52,7 @@ impl Linear {
         Site {
             path: &self.path,
             weight: SiteWeight::Linear(&mut self.weight),
-            slot: &mut self.adapter,
+            slot: &mut self.adapters,
         }
     }
 }

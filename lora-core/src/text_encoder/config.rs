@@ -21,4 +21,24 @@ pub struct TextEncoderConfig {
     pub hidden_act: Activation,
     /// Epsilon of every layer norm.
     pub layer_norm_eps: f64,
+    /// Width of the pooled vector of an encoder that projects it.
+    #[serde(default)]
+    pub projection_dim: usize,
+    /// Id of the end token, whose state is pooled. Configs of old say 2 and mean the highest id, CLIP's 49407.
+    #[serde(default = "old_end_token")]
+    pub eos_token_id: u32,
+}
+
+impl TextEncoderConfig {
+    /// The end token's id, with the old 2 put right.
+    pub(super) fn end_token(&self) -> u32 {
+        match self.eos_token_id {
+            2 => self.vocab_size.saturating_sub(1) as u32,
+            id => id,
+        }
+    }
+}
+
+fn old_end_token() -> u32 {
+    2
 }

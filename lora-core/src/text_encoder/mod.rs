@@ -2,41 +2,48 @@
 
 mod config;
 mod layer;
+mod token_rows;
 
-use burn::tensor::{Device, Int, Tensor, TensorData, module};
+use std::ops::Range;
+
+use burn::tensor::{Device, Tensor, TensorData, module};
 
 pub use config::TextEncoderConfig;
 use layer::TextLayer;
+pub use token_rows::TokenRows;
 
 use crate::{
-    adapter::{Site, Sites, Target},
+    adapter::{Naming, Site, Sites, Target},
     layer::LayerNorm,
     weights::Weights,
 };
 
-/// Tokens of one chunk: a start token, 75 tokens of text, an end token.
-const CHUNK: usize = 77;
-
 /// Turns token ids into the states that the UNet's cross-attention looks at.
 #[derive(Clone, Debug)]
 pub struct TextEncoder {
+    /// kohya's prefix of its adapters' names, such as `lora_te`.
+    prefix: &'static str,
     /// `[vocabulary, hidden]`.
     token_embedding: Tensor<2>,
     /// `[77, hidden]`.
     position_embedding: Tensor<2>,
     layers: Vec<TextLayer>,
     final_layer_norm: LayerNorm,
+    /// `[projection, hidden]`, of an encoder whose pooled state is used.
+    projection: Option<Tensor<2>>,
+    end_token: u32,
     /// `[77, 77]`, added to attention scores: 0 on and below the diagonal, the lowest f32 above.
     causal_mask: Tensor<2>,
 }
 
 impl TextEncoder {
-    /// Takes all tensors below `text_model` from `weights`.
-    pub fn new(config: &TextEncoderConfig, weights: &Weights<'_>) -> Self {
+    /// Takes all tensors below `text_model` from `weights`; `prefix` is what kohya calls this encoder's adapters.
+    pub fn new(config: &TextEncoderConfig, prefix: &'static str, weights: &Weights<'_>) -> Self {
         let model = weights.at("text_model");
         let embeddings = model.at("embeddings");
         let encoder = model.at("encoder").at("layers");
         Self {
+            prefix,
             token_embedding: embeddings
                 .at("token_embedding")
                 .tensor("weight", [config.vocab_size, config.hidden_size]),
@@ -52,65 +59,87 @@ impl TextEncoder {
                 config.hidden_size,
                 config.layer_norm_eps,
             ),
+            projection: None,
+            end_token: config.end_token(),
             causal_mask: causal_mask(config.max_position_embeddings, weights.device()),
         }
     }
 
-    /// Token ids `[batch, 77]` to states `[batch, 77, hidden]`.
+    /// As [`Self::new`], with the projection of the pooled state (transformers' `CLIPTextModelWithProjection`).
+    pub fn with_projection(
+        config: &TextEncoderConfig,
+        prefix: &'static str,
+        weights: &Weights<'_>,
+    ) -> Self {
+        let shape = [config.projection_dim, config.hidden_size];
+        Self {
+            projection: Some(weights.at("text_projection").tensor("weight", shape)),
+            ..Self::new(config, prefix, weights)
+        }
+    }
+
+    /// Token ids to states `[rows, 77, hidden]`.
     ///
     /// `clip_skip` n uses the n-th last hidden layer, then the final layer norm, as kohya does for SD1; 1 is the last.
-    pub fn forward(&self, ids: Tensor<2, Int>, clip_skip: usize) -> Tensor<3> {
-        let [_, tokens] = ids.dims();
-        let positions = self
-            .position_embedding
-            .clone()
-            .narrow(0, 0, tokens)
-            .unsqueeze();
-        let mask = self.causal_mask.clone().slice([0..tokens, 0..tokens]);
-        let depth = self
-            .layers
-            .len()
-            .saturating_sub(clip_skip.saturating_sub(1));
-        let embedded = module::embedding(self.token_embedding.clone(), ids) + positions;
-        let hidden = self.layers[..depth].iter().fold(embedded, |hidden, layer| {
-            layer.forward(hidden, mask.clone())
-        });
+    pub fn forward(&self, ids: &TokenRows, clip_skip: usize) -> Tensor<3> {
+        let depth = self.layers.len();
+        let depth = depth.saturating_sub(clip_skip.saturating_sub(1));
+        let hidden = self.through(self.embed(ids), 0..depth);
         self.final_layer_norm.forward(hidden)
     }
 
-    /// Ids of several chunks per prompt, `[batch, chunks, 77]`, to states `[batch, chunks · 75 + 2, hidden]`.
+    /// Token ids to the states before the last layer, `[rows, 77, hidden]`, without the final layer norm: what SDXL
+    /// takes.
+    pub fn penultimate(&self, ids: &TokenRows) -> Tensor<3> {
+        self.through(self.embed(ids), 0..self.layers.len().saturating_sub(1))
+    }
+
+    /// As [`Self::penultimate`], and the projected last state of each row's end token, `[rows, projection]`.
     ///
-    /// Each chunk is encoded on its own; the start state of the first chunk, the 75 inner states of each and the end
-    /// state of the last are joined, as kohya does for 150 and 225 tokens.
-    pub fn forward_chunks(&self, ids: Tensor<3, Int>, clip_skip: usize) -> Tensor<3> {
-        let [batch, chunks, tokens] = ids.dims();
-        let states = self.forward(ids.reshape([batch * chunks, tokens]), clip_skip);
-        if chunks == 1 {
-            return states;
-        }
-        let hidden = states.dims()[2];
-        let states = states.reshape([batch, chunks, tokens, hidden]);
-        let part = |chunk: usize, from: usize, to: usize| {
-            states
-                .clone()
-                .slice([0..batch, chunk..chunk + 1, from..to])
-                .reshape([batch, to - from, hidden])
-        };
-        let mut parts = vec![part(0, 0, 1)];
-        parts.extend((0..chunks).map(|chunk| part(chunk, 1, CHUNK - 1)));
-        parts.push(part(chunks - 1, CHUNK - 1, CHUNK));
-        Tensor::cat(parts, 1)
+    /// The pooled vector is `None` when there is no projection.
+    pub fn penultimate_and_pooled(&self, ids: &TokenRows) -> (Tensor<3>, Option<Tensor<2>>) {
+        let hidden = self.penultimate(ids);
+        let pooled = self.projection.as_ref().map(|projection| {
+            let last = self.layers.len().saturating_sub(1)..self.layers.len();
+            let last = self.through(hidden.clone(), last);
+            // The norm looks at one state at a time, so only the ones that are pooled need it.
+            let ends = ids.first_places_of(self.end_token);
+            let pooled = ends
+                .enumerate()
+                .map(|(row, place)| last.clone().narrow(0, row, 1).narrow(1, place, 1));
+            let pooled = self
+                .final_layer_norm
+                .forward(Tensor::cat(pooled.collect(), 0));
+            let pooled: Tensor<2> = pooled.squeeze_dim(1);
+            pooled.matmul(projection.clone().transpose())
+        });
+        (hidden, pooled)
     }
 
     /// Number of hidden layers: the largest sensible clip skip.
     pub fn depth(&self) -> usize {
         self.layers.len()
     }
+
+    fn embed(&self, ids: &TokenRows) -> Tensor<3> {
+        let ids = ids.on(&self.token_embedding.device());
+        let [_, tokens] = ids.dims();
+        let positions = self.position_embedding.clone().narrow(0, 0, tokens);
+        module::embedding(self.token_embedding.clone(), ids) + positions.unsqueeze()
+    }
+
+    fn through(&self, hidden: Tensor<3>, layers: Range<usize>) -> Tensor<3> {
+        let [_, tokens, _] = hidden.dims();
+        let mask = self.causal_mask.clone().slice([0..tokens, 0..tokens]);
+        self.layers[layers]
+            .iter()
+            .fold(hidden, |hidden, layer| layer.forward(hidden, mask.clone()))
+    }
 }
 
 impl Sites for TextEncoder {
-    fn prefix(&self) -> &'static str {
-        "lora_te"
+    fn naming(&self) -> Naming {
+        Naming::diffusers(self.prefix)
     }
 
     fn sites(&mut self, visit: &mut dyn FnMut(Target, Site<'_>)) {

@@ -95,6 +95,11 @@ impl Tokenizer {
         ids
     }
 
+    /// The id of a comma that ends a word: where long prompts may be cut.
+    pub fn comma(&self) -> Option<u32> {
+        self.encoding.symbol(",</w>")
+    }
+
     /// How many tokens `text` has: what does not fit into 75, 150 or 225 is cut off.
     pub fn count(&self, text: &str) -> usize {
         self.encode(text).len()
@@ -102,7 +107,11 @@ impl Tokenizer {
 
     /// One row: begin, the first 75 tokens, end, padding.
     pub fn row(&self, text: &str) -> Row {
-        let ids = self.encode(text);
+        self.row_of(&self.encode(text))
+    }
+
+    /// One row: begin, the first 75 of `ids`, end, padding.
+    pub fn row_of(&self, ids: &[u32]) -> Row {
         let kept = &ids[..ids.len().min(CHUNK_LENGTH)];
         let mut row = [self.pad; ROW_LENGTH];
         row[0] = self.begin;

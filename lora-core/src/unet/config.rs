@@ -1,6 +1,6 @@
 use serde::Deserialize;
 
-use crate::activation::Activation;
+use crate::{Family, activation::Activation};
 
 /// The fields of diffusers' `UNet2DConditionModel` config that shape the computation, with diffusers' defaults.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -44,6 +44,10 @@ pub struct UNetConfig {
     pub freq_shift: f64,
     /// `text_time` for SDXL; absent otherwise.
     pub addition_embed_type: Option<String>,
+    /// Channels that each of SDXL's size numbers is embedded in.
+    pub addition_time_embed_dim: Option<usize>,
+    /// Width of SDXL's pooled text and embedded sizes together.
+    pub projection_class_embeddings_input_dim: Option<usize>,
     /// Class conditioning; absent in Stable Diffusion.
     pub class_embed_type: Option<String>,
     /// Whether each block attends to the text alone.
@@ -84,6 +88,8 @@ impl Default for UNetConfig {
             flip_sin_to_cos: true,
             freq_shift: 0.0,
             addition_embed_type: None,
+            addition_time_embed_dim: None,
+            projection_class_embeddings_input_dim: None,
             class_embed_type: None,
             only_cross_attention: false,
             resnet_time_scale_shift: "default".to_owned(),
@@ -112,7 +118,23 @@ impl UNetConfig {
             return Some(("mid_block_type", self.mid_block_type.clone()));
         }
         if let Some(kind) = &self.addition_embed_type {
-            return Some(("addition_embed_type", kind.clone()));
+            if kind != "text_time" {
+                return Some(("addition_embed_type", kind.clone()));
+            }
+            for (field, value) in [
+                ("addition_time_embed_dim", self.addition_time_embed_dim),
+                (
+                    "projection_class_embeddings_input_dim",
+                    self.projection_class_embeddings_input_dim,
+                ),
+            ] {
+                if value.is_none_or(|value| value == 0) {
+                    return Some((field, "nothing".to_owned()));
+                }
+            }
+        }
+        if self.in_channels != self.out_channels {
+            return Some(("in_channels", self.in_channels.to_string()));
         }
         if let Some(kind) = &self.class_embed_type {
             return Some(("class_embed_type", kind.clone()));
@@ -136,6 +158,17 @@ impl UNetConfig {
             ));
         }
         None
+    }
+
+    /// The family that a network of this shape belongs to.
+    pub fn family(&self) -> Family {
+        if self.addition_embed_type.is_some() {
+            Family::Sdxl
+        } else if self.use_linear_projection {
+            Family::Sd2
+        } else {
+            Family::Sd1
+        }
     }
 
     /// Attention heads of each level.

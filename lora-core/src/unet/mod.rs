@@ -1,26 +1,32 @@
 //! The denoising network of Stable Diffusion (Rombach et al. 2022), as diffusers' `UNet2DConditionModel` computes it.
 
+mod added_embedding;
 mod block;
+mod conditions;
 mod config;
+mod sinusoidal;
 mod time_embedding;
 mod transformer;
 mod transformer_block;
 
 use burn::tensor::Tensor;
 
+use added_embedding::AddedEmbedding;
 use block::Kind;
 pub use block::{Block, Conditioning, Skip};
+pub use conditions::{AddedConditions, Conditions};
 pub use config::{OneOrEach, UNetConfig};
 use time_embedding::TimeEmbedding;
 use transformer::Transformer;
 
 use crate::{
+    Family,
     activation::Activation,
-    adapter::{Site, Sites, Target},
+    adapter::{Naming, Site, Sites, Target},
     layer::{Conv2d, GroupNorm},
     resample::{Downsample, Upsample},
     resnet::{Resnet, ResnetConfig},
-    weights::Weights,
+    weights::{OriginalUNetNames, Weights},
 };
 
 /// Predicts noise (or velocity) from noisy latents, a timestep and text states.
@@ -28,7 +34,10 @@ use crate::{
 pub struct UNet {
     conv_in: Conv2d,
     time_embedding: TimeEmbedding,
+    /// SDXL's.
+    added_embedding: Option<AddedEmbedding>,
     blocks: Vec<Block>,
+    naming: Naming,
     conv_norm_out: GroupNorm,
     conv_out: Conv2d,
     activation: Activation,
@@ -41,7 +50,12 @@ impl UNet {
         Self {
             conv_in: Conv2d::new(&weights.at("conv_in"), config.in_channels, first, 3),
             time_embedding: TimeEmbedding::new(config, &weights.at("time_embedding")),
+            added_embedding: config
+                .addition_embed_type
+                .is_some()
+                .then(|| AddedEmbedding::new(config, &weights.at("add_embedding"))),
             blocks: blocks(config, weights),
+            naming: naming(config),
             conv_norm_out: GroupNorm::new(
                 &weights.at("conv_norm_out"),
                 config.norm_num_groups,
@@ -53,13 +67,27 @@ impl UNet {
         }
     }
 
-    /// `latents [batch, 4, height, width]`, one timestep for each item and `text [batch, tokens, cross_attention_dim]`
-    /// to a prediction of the latents' shape.
-    pub fn forward(&self, latents: Tensor<4>, timesteps: &[f32], text: Tensor<3>) -> Tensor<4> {
-        let time = self.time_embedding.forward(timesteps, &latents);
+    /// `latents [batch, 4, height, width]`, one timestep for each item and its conditions to a prediction of the
+    /// latents' shape.
+    ///
+    /// # Panics
+    /// When the network has an added embedding (SDXL) and the conditions lack what it embeds.
+    pub fn forward(
+        &self,
+        latents: Tensor<4>,
+        timesteps: &[f32],
+        conditions: &Conditions,
+    ) -> Tensor<4> {
+        let mut time = self.time_embedding.forward(timesteps, &latents);
+        if let Some(embedding) = &self.added_embedding {
+            let Some(added) = &conditions.added else {
+                panic!("this UNet needs the pooled text and the sizes");
+            };
+            time = time + embedding.forward(added);
+        }
         let conditioning = Conditioning {
             time: self.activation.forward(time),
-            text,
+            text: conditions.text.clone(),
         };
         let mut hidden = self.conv_in.forward(latents);
         let mut skips = vec![hidden.clone()];
@@ -85,14 +113,29 @@ impl UNet {
 }
 
 impl Sites for UNet {
-    fn prefix(&self) -> &'static str {
-        "lora_unet"
+    fn naming(&self) -> Naming {
+        self.naming.clone()
     }
 
     fn sites(&mut self, visit: &mut dyn FnMut(Target, Site<'_>)) {
         for block in &mut self.blocks {
             block.sites(visit);
         }
+    }
+}
+
+/// By diffusers' module paths, except for SDXL, whose trainer took the original code's.
+fn naming(config: &UNetConfig) -> Naming {
+    let attends = config
+        .up_block_types
+        .iter()
+        .map(|kind| kind.contains("Attn"));
+    Naming {
+        prefix: "lora_unet",
+        original: (config.family() == Family::Sdxl).then(|| OriginalUNetNames {
+            layers_per_block: config.layers_per_block,
+            attends: attends.collect(),
+        }),
     }
 }
 

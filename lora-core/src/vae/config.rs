@@ -61,7 +61,7 @@ impl VaeConfig {
     }
 
     /// Pixels of one latent along each side: every level but the coarsest halves the picture.
-    pub(super) fn reduction(&self) -> usize {
+    pub(crate) fn reduction(&self) -> usize {
         1 << (self.block_out_channels.len() - 1)
     }
 

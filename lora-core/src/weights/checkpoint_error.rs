@@ -88,7 +88,7 @@ pub enum CheckpointError {
         source: serde_json::Error,
     },
     /// A config that asks for something this program cannot do.
-    #[error("{}: {field} = {value} is not supported{hint}", .path.display())]
+    #[error("{}: {field} = {value} is not supported", .path.display())]
     Unsupported {
         /// The config.
         path: PathBuf,
@@ -96,8 +96,6 @@ pub enum CheckpointError {
         field: &'static str,
         /// Its value.
         value: String,
-        /// What can be used, or empty.
-        hint: &'static str,
     },
     /// A weight file with a broken header.
     #[error(transparent)]

@@ -25,6 +25,31 @@ pub(super) fn vae_name(key: &str, has: &dyn Fn(&str) -> bool) -> String {
     vae(key, levels)
 }
 
+/// The original names of a UNet's modules, from its config instead of a file.
+#[derive(Clone, Debug)]
+pub struct OriginalUNetNames {
+    /// Resnets of each down block.
+    pub layers_per_block: usize,
+    /// For each up block, coarsest first, whether it has attention.
+    pub attends: Vec<bool>,
+}
+
+impl OriginalUNetNames {
+    /// The original path of the module that diffusers calls `path`, such as `input_blocks.4.1.proj_in`.
+    pub fn module(&self, path: &str) -> String {
+        let stage = self.layers_per_block + 1;
+        let second = |block: usize| {
+            !self
+                .attends
+                .get(block / stage)
+                .is_some_and(|attends| *attends)
+        };
+        // The translation knows tensors; any will do.
+        let name = unet(&format!("{path}.weight"), stage, &second);
+        name.strip_suffix(".weight").unwrap_or(&name).to_owned()
+    }
+}
+
 /// `stage` is the number of numbered blocks that one down or up block covers: its layers and one more.
 /// `second` tells whether an output block's upsampler is its second part (it is the third after an attention).
 fn unet(key: &str, stage: usize, second: &dyn Fn(usize) -> bool) -> String {

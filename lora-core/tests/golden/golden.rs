@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
-use burn::tensor::{Device, Int, Tensor, TensorData};
-use lora_core::{BaseModel, Precision, safetensors_file::SafetensorsFile};
+use burn::tensor::{Device, Tensor, TensorData};
+use lora_core::{
+    BaseModel, ModelSource, TokenIds, safetensors_file::SafetensorsFile, text_encoder::TokenRows,
+    tokenizer::ROW_LENGTH,
+};
 
 /// A path below `testdata/golden`.
 pub fn path(name: &str) -> PathBuf {
@@ -12,9 +15,14 @@ pub fn path(name: &str) -> PathBuf {
         .join(name)
 }
 
-/// The tiny SD1.5 model, from its diffusers folder.
+/// A tiny model, from its diffusers folder.
+pub fn tiny(name: &str) -> BaseModel {
+    BaseModel::load(&ModelSource::new(path(name)), &Device::flex()).unwrap()
+}
+
+/// The tiny SD1.5 model.
 pub fn tiny_sd15() -> BaseModel {
-    BaseModel::load(path("tiny-sd15"), None, Precision::F32, &Device::flex()).unwrap()
+    tiny("tiny-sd15")
 }
 
 /// A safetensors file of reference tensors.
@@ -54,9 +62,30 @@ impl Golden {
             .collect()
     }
 
-    pub fn ids<const D: usize>(&self, name: &str) -> Tensor<D, Int> {
-        let data = TensorData::new(self.integers(name), self.shape(name));
-        Tensor::from_data(data, &Device::flex())
+    /// Rows of 77 token ids.
+    pub fn rows(&self, name: &str) -> TokenRows {
+        let ids: Vec<u32> = self
+            .integers(name)
+            .into_iter()
+            .map(|id| id as u32)
+            .collect();
+        ids.as_chunks::<ROW_LENGTH>().0.iter().copied().collect()
+    }
+
+    /// Token ids of prompts of `chunks` rows, for one tower or two.
+    pub fn ids(&self, names: &[&str], chunks: usize) -> TokenIds {
+        let towers = names.iter().map(|name| self.rows(name)).collect();
+        TokenIds { chunks, towers }
+    }
+
+    /// Six numbers about each picture's size.
+    pub fn sizes(&self, name: &str) -> Vec<[f32; 6]> {
+        self.values(name).as_chunks::<6>().0.to_vec()
+    }
+
+    pub fn timesteps(&self, name: &str) -> Vec<f32> {
+        let timesteps = self.integers(name).into_iter();
+        timesteps.map(|timestep| timestep as f32).collect()
     }
 }
 

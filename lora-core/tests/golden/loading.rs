@@ -4,18 +4,25 @@ use std::{collections::HashMap, fs, path::Path};
 
 use burn::tensor::Device;
 use lora_core::{
-    BaseModel, Precision,
+    BaseModel, ModelSource, Precision,
     safetensors_file::{RawTensor, SafetensorsFile},
     weights::{CheckpointError, TensorProblem},
 };
 use safetensors::tensor::{TensorView, serialize_to_file};
 
-use crate::golden::{self, Golden, assert_close};
+use crate::{
+    forward::assert_equals_reference,
+    golden::{self, Golden, assert_close},
+};
 
 const UNET: &str = "unet/diffusion_pytorch_model.safetensors";
 
 fn load(path: &Path, config: Option<&Path>) -> Result<BaseModel, CheckpointError> {
-    BaseModel::load(path, config, Precision::F32, &Device::flex())
+    let source = ModelSource {
+        config: config.map(Path::to_path_buf),
+        ..ModelSource::new(path)
+    };
+    BaseModel::load(&source, &Device::flex())
 }
 
 fn unet_output(model: &BaseModel) -> burn::tensor::Tensor<4> {
@@ -23,25 +30,17 @@ fn unet_output(model: &BaseModel) -> burn::tensor::Tensor<4> {
     model.unet.forward(
         golden.tensor("unet.latents"),
         &[37.0, 951.0],
-        golden.tensor("unet.context"),
+        &golden.tensor::<3>("unet.context").into(),
     )
 }
 
 #[test]
-fn single_file_equals_folder() {
-    let model = load(
-        &golden::path("tiny-sd15.safetensors"),
-        Some(&golden::path("tiny-sd15")),
-    )
-    .unwrap();
-    let golden = Golden::open("forward/tiny-sd15.safetensors");
-    assert_close(unet_output(&model), &golden, "unet.out", 2e-5);
-    let text = model.text_encoder.forward(golden.ids("text.input_ids"), 1);
-    assert_close(text, &golden, "text.last_hidden_state", 2e-5);
-    let posterior = model.vae.encode(golden.tensor("vae.image"));
-    assert_close(posterior.mean, &golden, "vae.mean", 2e-5);
-    let picture = model.vae.decode(golden.tensor("vae.decode_in_scaled"));
-    assert_close(picture, &golden, "vae.decode_out", 2e-5);
+fn single_files_equal_the_references_too() {
+    for name in ["tiny-sd15"] {
+        let file = golden::path(&format!("{name}.safetensors"));
+        let model = load(&file, Some(&golden::path(name))).unwrap();
+        assert_equals_reference(&model, name);
+    }
 }
 
 #[test]
@@ -191,13 +190,19 @@ fn half_precision_bases_answer_nearly_the_same() {
     let golden = Golden::open("forward/tiny-sd15.safetensors");
     // bf16 keeps 8 bits and f16 11: what the networks' depth makes of 2⁻⁹ and 2⁻¹² a rounding.
     for (precision, limit) in [(Precision::Bf16, 6e-2), (Precision::F16, 8e-3)] {
-        let model =
-            BaseModel::load(golden::path("tiny-sd15"), None, precision, &Device::flex()).unwrap();
+        let model = BaseModel::load(
+            &ModelSource {
+                precision,
+                ..ModelSource::new(golden::path("tiny-sd15"))
+            },
+            &Device::flex(),
+        )
+        .unwrap();
         let dtype = burn::tensor::FloatDType::from(precision);
         let out = model.unet.forward(
             golden.tensor::<4>("unet.latents").cast(dtype),
             &[37.0, 951.0],
-            golden.tensor::<3>("unet.context").cast(dtype),
+            &golden.tensor::<3>("unet.context").cast(dtype).into(),
         );
         assert_close(
             out.cast(burn::tensor::FloatDType::F32),

@@ -2,41 +2,62 @@
 
 use burn::tensor::{Device, Tensor};
 use lora_core::{
-    BaseModel,
-    adapter::{SiteWeight, Sites, SpecError},
+    BaseModel, TextStates,
+    adapter::{LoraSpec, SiteWeight, SpecError, Strength, Target},
     lora_file::{FileDtype, LoraFile},
+    unet::Conditions,
 };
 
-use crate::golden::{self, Golden, assert_close, tiny_sd15};
+use crate::golden::{self, Golden, assert_close, tiny, tiny_sd15};
 
 /// Rounding alone moves these by up to 2e-5 (golden/README.md).
 const LIMIT: f32 = 5e-5;
 
 fn assert_outputs(model: &BaseModel, golden: &Golden, case: &str) {
-    let context = model.text_encoder.forward(golden.ids("input_ids"), 1);
-    assert_close(context.clone(), golden, &format!("{case}.context"), LIMIT);
-    let timesteps: Vec<f32> = golden
-        .integers("timesteps")
-        .into_iter()
-        .map(|timestep| timestep as f32)
-        .collect();
-    let out = model
-        .unet
-        .forward(golden.tensor("latents"), &timesteps, context);
+    let text = text(model, golden);
+    assert_close(
+        text.states.clone(),
+        golden,
+        &format!("{case}.context"),
+        LIMIT,
+    );
+    if let Some(pooled) = text.pooled.clone() {
+        assert_close(pooled, golden, &format!("{case}.text2.pooled"), LIMIT);
+    }
+    let out = model.unet.forward(
+        golden.tensor("latents"),
+        &golden.timesteps("timesteps"),
+        &conditions(text, golden),
+    );
     assert_close(out, golden, &format!("{case}.unet.out"), LIMIT);
 }
 
-fn follow(name: &str, modules: usize) {
+fn text(model: &BaseModel, golden: &Golden) -> TextStates {
+    let names = ["input_ids", "input_ids_2"];
+    let ids = golden.ids(&names[..model.text.towers().len()], 1);
+    model.text.encode(&ids, 1)
+}
+
+fn conditions(text: TextStates, golden: &Golden) -> Conditions {
+    let sizes = text.pooled.is_some().then(|| golden.sizes("time_ids"));
+    Conditions::new(text, &sizes.unwrap_or_default())
+}
+
+fn follow(base: &str, name: &str) {
     let device = Device::flex();
     let golden = Golden::open(&format!("lora/{name}-outputs.safetensors"));
     let file = LoraFile::read(golden::path(&format!("lora/{name}.safetensors"))).unwrap();
-    let mut model = tiny_sd15();
+    let mut model = tiny(base);
     assert_outputs(&model, &golden, "base");
     for (strength, case) in [(1.0, "mult1.0"), (0.5, "mult0.5"), (-0.7, "mult-0.7")] {
         let injected = model.attach(&file, strength, &device).unwrap();
-        assert_eq!(injected.modules, modules);
+        assert_eq!(injected.modules, file.modules.len());
         assert_outputs(&model, &golden, case);
     }
+    // In two halves they add up to the whole.
+    model.attach(&file, 0.2, &device).unwrap();
+    model.add(&file, 0.3, &device).unwrap();
+    assert_outputs(&model, &golden, "mult0.5");
     model.attach(&file, 1.0, &device).unwrap();
     model.merge_adapters();
     assert_outputs(&model, &golden, "merged1.0");
@@ -45,10 +66,10 @@ fn follow(name: &str, modules: usize) {
 
 fn assert_merged_weights(model: &mut BaseModel, golden: &Golden) {
     let mut compared = 0;
-    for network in [&mut model.text_encoder as &mut dyn Sites, &mut model.unet] {
-        let prefix = network.prefix();
+    for network in model.networks() {
+        let naming = network.naming();
         network.sites(&mut |_, site| {
-            let name = format!("merged_weight.{prefix}_{}", site.path.replace('.', "_"));
+            let name = format!("merged_weight.{}", naming.kohya_name(site.path));
             if golden.names().contains(&name) {
                 match site.weight {
                     SiteWeight::Linear(weight) => assert_close(weight.clone(), golden, &name, 1e-6),
@@ -70,20 +91,39 @@ fn assert_merged_weights(model: &mut BaseModel, golden: &Golden) {
 }
 
 #[test]
-fn default_network_equals_kohyas() {
-    follow("tiny-sd15-lora", modules_in("tiny-sd15-lora"));
+fn default_networks_equal_kohyas() {
+    follow("tiny-sd15", "tiny-sd15-lora");
+    follow("tiny-sdxl", "tiny-sdxl-lora");
 }
 
 #[test]
 fn network_with_convolutions_equals_kohyas() {
-    follow("tiny-sd15-locon", modules_in("tiny-sd15-locon"));
+    follow("tiny-sd15", "tiny-sd15-locon");
 }
 
-fn modules_in(name: &str) -> usize {
-    LoraFile::read(golden::path(&format!("lora/{name}.safetensors")))
-        .unwrap()
-        .modules
-        .len()
+#[test]
+fn text_encoder_and_unet_have_strengths_of_their_own() {
+    let device = Device::flex();
+    let golden = Golden::open("lora/tiny-sdxl-lora-outputs.safetensors");
+    let file = LoraFile::read(golden::path("lora/tiny-sdxl-lora.safetensors")).unwrap();
+    let mut model = tiny("tiny-sdxl");
+    let strength = |text, unet| Strength { text, unet };
+    model.attach(&file, strength(0.5, 0.0), &device).unwrap();
+    let half = text(&model, &golden);
+    assert_close(half.states, &golden, "mult0.5.context", LIMIT);
+    model.attach(&file, strength(0.0, 0.5), &device).unwrap();
+    let base = text(&model, &golden);
+    assert_close(base.states.clone(), &golden, "base.context", LIMIT);
+    let answer = |model: &BaseModel| -> Tensor<4> {
+        let conditions = conditions(base.clone(), &golden);
+        let latents = golden.tensor("latents");
+        let timesteps = golden.timesteps("timesteps");
+        model.unet.forward(latents, &timesteps, &conditions)
+    };
+    let adapted = answer(&model);
+    model.clear_adapters();
+    let difference = (adapted - answer(&model)).abs().max();
+    assert!(difference.into_scalar::<f32>() > 0.01);
 }
 
 #[test]
@@ -92,12 +132,10 @@ fn fresh_adapters_have_kohyas_names_and_change_nothing() {
     let file = LoraFile::read(golden::path("lora/tiny-sd15-lora.safetensors")).unwrap();
     let golden = Golden::open("lora/tiny-sd15-lora-outputs.safetensors");
     let mut model = tiny_sd15();
-    let injected = model
-        .inject(&lora_core::adapter::LoraSpec::default(), 3, &device)
-        .unwrap();
+    let injected = model.inject(&LoraSpec::default(), 3, &device).unwrap();
     assert_eq!(injected.modules, file.modules.len());
     assert_outputs(&model, &golden, "base");
-    let ours = model.to_lora_file(16.0);
+    let ours = model.to_lora_file();
     assert!(ours.modules.keys().eq(file.modules.keys()));
     // Kaiming-uniform with a = √5: within ±1/√fan_in, and filling that range.
     let down = &ours.modules["lora_unet_mid_block_attentions_0_proj_in"].down;
@@ -115,10 +153,10 @@ fn a_file_written_and_read_back_gives_the_same_outputs() {
     model.attach(&file, 1.0, &device).unwrap();
     let golden = Golden::open("lora/tiny-sd15-locon-outputs.safetensors");
     let output = |model: &BaseModel| -> Tensor<4> {
-        let context = model.text_encoder.forward(golden.ids("input_ids"), 1);
+        let conditions = conditions(text(model, &golden), &golden);
         model
             .unet
-            .forward(golden.tensor("latents"), &[100.0, 500.0], context)
+            .forward(golden.tensor("latents"), &[100.0, 500.0], &conditions)
     };
     let before = output(&model).into_data();
     let folder = tempfile::tempdir().unwrap();
@@ -153,4 +191,28 @@ fn files_that_do_not_fit_are_refused_and_leave_the_model_bare() {
     let error = model.attach(&file, 1.0, &device).unwrap_err();
     assert!(matches!(error, SpecError::Misfit { .. }), "{error}");
     assert_outputs(&model, &golden, "base");
+}
+
+#[test]
+fn convolutions_have_a_rank_and_an_alpha_of_their_own() {
+    let device = Device::flex();
+    // conv_dim 2 and conv_alpha 1 beside rank 4 and alpha 2.
+    let file = LoraFile::read(golden::path("lora/tiny-sd15-locon.safetensors")).unwrap();
+    let mut model = tiny_sd15();
+    let spec = LoraSpec {
+        rank: 4,
+        alpha: 2.0,
+        targets: vec![Target::TextEncoder, Target::Attention, Target::Convolution],
+        conv_rank: Some(2),
+        conv_alpha: Some(1.0),
+    };
+    model.inject(&spec, 0, &device).unwrap();
+    let ours = model.to_lora_file();
+    assert!(ours.modules.keys().eq(file.modules.keys()));
+    for (name, module) in &file.modules {
+        let found = &ours.modules[name];
+        assert_eq!(found.down.shape(), module.down.shape(), "{name}");
+        assert_eq!(found.up.shape(), module.up.shape(), "{name}");
+        assert!((found.alpha - module.alpha).abs() < 1e-6, "{name}");
+    }
 }

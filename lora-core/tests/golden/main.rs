@@ -10,3 +10,4 @@ mod golden;
 mod layouts;
 mod loading;
 mod lora;
+mod samplers;

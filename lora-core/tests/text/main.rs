@@ -6,6 +6,7 @@ mod damaged_files;
 mod damaged_models;
 mod lora_file;
 mod metadata;
+mod prompt_syntax;
 mod tokenizer;
 
 use std::path::{Path, PathBuf};

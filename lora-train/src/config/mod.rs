@@ -7,6 +7,7 @@ mod preview;
 mod read;
 mod train;
 
+use lora_core::adapter::Target;
 use serde::{Deserialize, Serialize};
 
 pub use lora_core::adapter::LoraSpec;
@@ -43,4 +44,26 @@ pub struct TrainConfig {
     pub preview: PreviewConfig,
     /// Pictures that are kept out of training to measure by.
     pub heldout: HeldoutConfig,
+}
+
+impl TrainConfig {
+    /// The adapters that are made: those of [`Self::lora`] whose learning rate is not 0. As in kohya's trainer, a side
+    /// that does not learn has no place in the file.
+    pub fn adapters(&self) -> LoraSpec {
+        let learns = |target: &Target| match target {
+            Target::TextEncoder => self.train.text_lr > 0.0,
+            Target::Attention | Target::Convolution => self.train.unet_lr > 0.0,
+        };
+        let mut spec = self.lora.clone();
+        spec.targets.retain(learns);
+        if !spec.targets.contains(&Target::Convolution) {
+            (spec.conv_rank, spec.conv_alpha) = (None, None);
+        }
+        spec
+    }
+
+    /// Whether the text encoders are trained.
+    pub fn trains_text(&self) -> bool {
+        self.adapters().targets.contains(&Target::TextEncoder)
+    }
 }

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use lora_core::Precision;
+use lora_core::{ModelSource, Precision, diffusion::PredictionType};
 use serde::{Deserialize, Serialize};
 
 /// The base model.
@@ -9,9 +9,18 @@ use serde::{Deserialize, Serialize};
 pub struct ModelConfig {
     /// A diffusers folder or a single `.safetensors` checkpoint.
     pub path: PathBuf,
-    /// A diffusers folder whose configs describe a single file that is not SD1.5.
+    /// A diffusers folder whose configs are used instead of the model's: for single files of unusual shape.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<PathBuf>,
+    /// Another VAE than the model's: a diffusers VAE folder or a single file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vae: Option<PathBuf>,
+    /// Whether the UNet predicts the velocity instead of the noise; what the model says when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub v_prediction: Option<bool>,
+    /// Whether the VAE, and text encoders that are not trained, are freed while they are not needed and read again for
+    /// each preview.
+    pub offload: bool,
     /// Number format of the frozen weights; adapters are always f32.
     pub precision: Precision,
     /// Use the n-th last layer of the text encoder; 1 is the last, 2 is usual for anime models.
@@ -25,6 +34,9 @@ impl Default for ModelConfig {
         Self {
             path: PathBuf::new(),
             config: None,
+            vae: None,
+            v_prediction: None,
+            offload: false,
             precision: Precision::F32,
             clip_skip: 1,
             max_tokens: 75,
@@ -33,6 +45,17 @@ impl Default for ModelConfig {
 }
 
 impl ModelConfig {
+    /// Where the model is read from.
+    pub fn source(&self) -> ModelSource {
+        ModelSource {
+            path: self.path.clone(),
+            config: self.config.clone(),
+            vae: self.vae.clone(),
+            prediction_type: self.v_prediction.map(PredictionType::of_velocity),
+            precision: self.precision,
+        }
+    }
+
     /// Rows of 75 tokens that a caption is cut into.
     pub fn chunks(&self) -> usize {
         self.max_tokens.div_ceil(lora_core::tokenizer::CHUNK_LENGTH)

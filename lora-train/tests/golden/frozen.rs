@@ -10,7 +10,7 @@ use crate::reference_run::{Golden, Profile, batch, learner};
 fn gradients_go_to_the_adapters_and_to_nothing_else() {
     let profile = Profile::read().train;
     let inputs = Golden::open("train/tiny-sd15-inputs.safetensors");
-    let mut learner = learner(&profile, 1.0);
+    let mut learner = learner("tiny-sd15", &profile, 1.0);
     let objective = Denoising::new(&ObjectiveConfig::default(), learner.model(), 1);
     let before = weights(&mut learner);
     let batch = batch(&profile, &learner, &inputs, 0);
@@ -24,11 +24,10 @@ fn gradients_go_to_the_adapters_and_to_nothing_else() {
 
 /// Every adaptable frozen weight's sum, and whether any of them tracks gradients.
 fn weights(learner: &mut lora_train::Learner) -> Vec<(String, f32)> {
-    use lora_core::adapter::{SiteWeight, Sites};
+    use lora_core::adapter::SiteWeight;
     let mut sums = Vec::new();
     let model = learner.model_mut();
-    let networks: [&mut dyn Sites; 2] = [&mut model.text_encoder, &mut model.unet];
-    for network in networks {
+    for network in model.networks() {
         network.sites(&mut |_, site| {
             let values: Tensor<1> = match site.weight {
                 SiteWeight::Linear(weight) => weight.clone().flatten(0, 1),

@@ -4,10 +4,11 @@ use std::{fs, path::PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lora_core::{
-    BaseModel, Matrices, Precision, adapter::LoraSpec, safetensors_file::SafetensorsFile,
+    BaseModel, Family, Matrices, ModelSource, TokenIds, adapter::LoraSpec,
+    safetensors_file::SafetensorsFile, text_encoder::TokenRows,
 };
 use lora_optim::{Optimizer, OptimizerConfig};
-use lora_train::{Batch, Learner};
+use lora_train::{Batch, BatchText, Learner};
 use serde::Deserialize;
 
 pub fn path(name: &str) -> PathBuf {
@@ -82,16 +83,16 @@ impl Profile {
 }
 
 /// A learner on the tiny model whose adapters start as the reference's did.
-pub fn learner(profile: &TrainProfile, max_grad_norm: f64) -> Learner {
+pub fn learner(base: &str, profile: &TrainProfile, max_grad_norm: f64) -> Learner {
     let device = Device::flex();
-    let mut model = BaseModel::load(path("tiny-sd15"), None, Precision::F32, &device).unwrap();
+    let mut model = BaseModel::load(&ModelSource::new(path(base)), &device).unwrap();
     let spec = LoraSpec {
         rank: profile.network_dim,
         alpha: profile.network_alpha,
         ..LoraSpec::default()
     };
     model.inject(&spec, 0, &device).unwrap();
-    let initial = Golden::open("train/tiny-sd15-init-lora.safetensors");
+    let initial = Golden::open(&format!("train/{base}-init-lora.safetensors"));
     let names = initial
         .names()
         .into_iter()
@@ -118,7 +119,7 @@ fn adamw() -> Box<dyn Optimizer> {
 /// The recorded batch of `step`.
 pub fn batch(profile: &TrainProfile, learner: &Learner, inputs: &Golden, step: usize) -> Batch {
     let [height, width] = profile.latent_hw;
-    let (device, count) = (Device::flex(), profile.batch);
+    let count = profile.batch;
     let row = |name: &str| inputs.row(name, step, [count, 4, height, width]);
     let picked = &inputs.integers("index")[step * count..(step + 1) * count];
     let pictures = |name: &str| {
@@ -128,11 +129,24 @@ pub fn batch(profile: &TrainProfile, learner: &Learner, inputs: &Golden, step: u
         Tensor::cat(rows.collect(), 0)
     };
     let latents: Tensor<4> = pictures("vae_mean") + pictures("vae_std") * row("vae_eps");
-    let ids = inputs.integers("input_ids");
-    let ids: Vec<i32> = picked
-        .iter()
-        .flat_map(|&index| ids[index as usize * 77..(index as usize + 1) * 77].to_vec())
-        .collect();
+    let towers = ["input_ids", "input_ids_2"].into_iter();
+    let towers = towers.filter(|name| inputs.names().contains(&(*name).to_owned()));
+    let rows = |name: &str| -> TokenRows {
+        let ids: Vec<u32> = inputs.integers(name).iter().map(|&id| id as u32).collect();
+        let rows = ids.as_chunks().0;
+        picked.iter().map(|&index| rows[index as usize]).collect()
+    };
+    let is_sdxl = learner.model().family == Family::Sdxl;
+    let pair = |name: &str, index: i32| {
+        let values = inputs.values(name);
+        [values[2 * index as usize], values[2 * index as usize + 1]]
+    };
+    let sizes = |&index: &i32| {
+        let [height, width] = pair("original_size_hw", index);
+        let [top, left] = pair("crop_top_left", index);
+        let [target_height, target_width] = pair("target_size_hw", index);
+        [height, width, top, left, target_height, target_width]
+    };
     let timesteps = &inputs.integers("timesteps")[step * count..(step + 1) * count];
     Batch {
         latents: latents * learner.model().vae.scaling_factor(),
@@ -142,6 +156,14 @@ pub fn batch(profile: &TrainProfile, learner: &Learner, inputs: &Golden, step: u
             .iter()
             .map(|&timestep| timestep as usize)
             .collect(),
-        ids: Tensor::from_data(TensorData::new(ids, [count, 1, 77]), &device),
+        text: BatchText::Ids(TokenIds {
+            chunks: 1,
+            towers: towers.map(rows).collect(),
+        }),
+        sizes: if is_sdxl {
+            picked.iter().map(sizes).collect()
+        } else {
+            Vec::new()
+        },
     }
 }

@@ -3,10 +3,12 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Device, Distribution, Int, Tensor};
-use lora_core::{BaseModel, Precision, adapter::LoraSpec, safetensors_file::SafetensorsFile};
+use burn::tensor::{Device, Distribution, Tensor};
+use lora_core::{
+    BaseModel, ModelSource, TokenIds, adapter::LoraSpec, safetensors_file::SafetensorsFile,
+};
 use lora_optim::{OptimizerConfig, Rates};
-use lora_train::{Batch, Denoising, Learner, config::ObjectiveConfig};
+use lora_train::{Batch, BatchText, Denoising, Learner, config::ObjectiveConfig};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -60,9 +62,7 @@ fn loading_peaks_below_one_tensor_beyond_the_model() {
     HEAP.reset_peak_usage();
     let before = HEAP.current_usage();
     let model = BaseModel::load(
-        project("assets/mini/base"),
-        None,
-        Precision::F32,
+        &ModelSource::new(project("assets/mini/base")),
         &Device::flex(),
     )
     .unwrap();
@@ -82,7 +82,7 @@ fn loading_peaks_below_one_tensor_beyond_the_model() {
 fn two_hundred_steps_end_where_twenty_did() {
     let device = Device::flex();
     let base = project("testdata/golden/tiny-sd15");
-    let mut model = BaseModel::load(base, None, Precision::F32, &device).unwrap();
+    let mut model = BaseModel::load(&ModelSource::new(base), &device).unwrap();
     model
         .inject(
             &LoraSpec {
@@ -101,7 +101,11 @@ fn two_hundred_steps_end_where_twenty_did() {
         noise: normal([1, 4, 8, 8]),
         noise_offset: normal([1, 4, 1, 1]),
         timesteps: vec![300],
-        ids: Tensor::<3, Int>::full([1, 1, 77], 320, &device),
+        text: BatchText::Ids(TokenIds {
+            chunks: 1,
+            towers: vec![vec![[320; 77]].into()],
+        }),
+        sizes: vec![[512.0, 512.0, 0.0, 0.0, 512.0, 512.0]],
     };
     let mut after = Vec::new();
     for step in 1..=200 {

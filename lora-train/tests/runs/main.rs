@@ -1,6 +1,8 @@
 //! Whole runs through the public API: files, events, commands, and what happens when numbers go wrong.
 #![cfg(test)]
 
+mod families;
+
 use std::{
     fs,
     ops::ControlFlow,
@@ -9,7 +11,7 @@ use std::{
 
 use burn::tensor::{Device, Tensor};
 use image::{Rgb, RgbImage};
-use lora_core::{BaseModel, Precision, lora_file::LoraFile};
+use lora_core::{BaseModel, ModelSource, lora_file::LoraFile};
 use lora_train::{
     Batch, DeviceChoice, DrawSettings, Event, Objective, Outcome, Prompt, TrainError, Trainer,
     config::TrainConfig, draw,
@@ -19,8 +21,14 @@ use safetensors::{
     tensor::{TensorView, serialize_to_file},
 };
 
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../testdata/golden")
+        .join(name)
+}
+
 fn tiny() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/golden/tiny-sd15")
+    golden("tiny-sd15")
 }
 
 /// Three pictures of 64 × 64, shown twice an epoch in batches of two: three steps an epoch, two epochs.
@@ -185,7 +193,7 @@ struct Broken(std::sync::atomic::AtomicU32);
 
 impl Objective for Broken {
     fn loss(&self, model: &BaseModel, batch: &Batch) -> Tensor<1> {
-        let text = model.text_encoder.forward_chunks(batch.ids.clone(), 1);
+        let conditions = batch.conditions(model, 1);
         let timesteps: Vec<f32> = batch
             .timesteps
             .iter()
@@ -193,7 +201,7 @@ impl Objective for Broken {
             .collect();
         let loss = model
             .unet
-            .forward(batch.latents.clone(), &timesteps, text)
+            .forward(batch.latents.clone(), &timesteps, &conditions)
             .mean();
         let calls = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         if calls == 2 { loss * f64::NAN } else { loss }
@@ -252,7 +260,7 @@ fn the_saved_file_draws_the_same_picture() {
     let config = config(folder.path());
     let outcome = run(config.clone(), &mut |_| ControlFlow::Continue(()));
     let device = Device::flex();
-    let mut model = BaseModel::load(tiny(), None, Precision::F32, &device).unwrap();
+    let mut model = BaseModel::load(&ModelSource::new(tiny()), &device).unwrap();
     let prompt = Prompt::parse("sks thing", &config.preview).unwrap();
     let settings = DrawSettings {
         sampler: config.preview.sampler,

@@ -1,0 +1,96 @@
+use serde::de::DeserializeOwned;
+
+use crate::{
+    Family,
+    diffusion::SchedulerConfig,
+    text_encoder::TextEncoderConfig,
+    unet::UNetConfig,
+    vae::VaeConfig,
+    weights::{Checkpoint, CheckpointError, Component},
+};
+
+/// The shape of a whole model.
+#[derive(Clone, Debug)]
+pub struct ModelConfigs {
+    /// What family it is of.
+    pub family: Family,
+    /// One text encoder, or SDXL's two.
+    pub text: Vec<TextEncoderConfig>,
+    /// The denoising network.
+    pub unet: UNetConfig,
+    /// The autoencoder.
+    pub vae: VaeConfig,
+    /// The noise.
+    pub scheduler: SchedulerConfig,
+}
+
+/// The folders of the text encoders of a family.
+pub(crate) fn text_components(family: Family) -> &'static [Component] {
+    match family {
+        Family::Sd1 | Family::Sd2 => &[Component::TextEncoder],
+        Family::Sdxl => &[Component::TextEncoder, Component::TextEncoder2],
+    }
+}
+
+impl ModelConfigs {
+    /// The published full-size model: SD 1.5, SD 2.1 (768 pixels, v-prediction) or SDXL base 1.0.
+    pub fn published(family: Family) -> Self {
+        Self {
+            family,
+            text: text_components(family)
+                .iter()
+                .map(|&component| published(component, family))
+                .collect(),
+            unet: published(Component::UNet, family),
+            vae: published(Component::Vae, family),
+            scheduler: published(Component::Scheduler, family),
+        }
+    }
+
+    /// What the checkpoint's configs say, checked to be something that the networks can do.
+    ///
+    /// # Errors
+    /// A config that is missing, cannot be parsed or asks for the impossible, by file and field.
+    pub fn read(checkpoint: &Checkpoint) -> Result<Self, CheckpointError> {
+        let unet: UNetConfig = checkpoint.config(Component::UNet)?;
+        let vae: VaeConfig = checkpoint.config(Component::Vae)?;
+        refuse(checkpoint, Component::UNet, unet.unsupported())?;
+        refuse(checkpoint, Component::Vae, vae.unsupported())?;
+        let family = unet.family();
+        let text = text_components(family)
+            .iter()
+            .map(|&component| checkpoint.config(component));
+        Ok(Self {
+            family,
+            text: text.collect::<Result<_, _>>()?,
+            scheduler: checkpoint.config(Component::Scheduler)?,
+            unet,
+            vae,
+        })
+    }
+
+    /// Side in pixels of the pictures it was trained on.
+    pub fn native_side(&self) -> u32 {
+        (self.unet.sample_size * self.vae.reduction()) as u32
+    }
+}
+
+fn published<T: DeserializeOwned>(component: Component, family: Family) -> T {
+    // The configs are part of the program; a test reads them all.
+    serde_json::from_str(component.published_config(family)).expect("a valid built-in config")
+}
+
+fn refuse(
+    checkpoint: &Checkpoint,
+    component: Component,
+    found: Option<(&'static str, String)>,
+) -> Result<(), CheckpointError> {
+    match found {
+        Some((field, value)) => Err(CheckpointError::Unsupported {
+            path: checkpoint.config_path(component),
+            field,
+            value,
+        }),
+        None => Ok(()),
+    }
+}
