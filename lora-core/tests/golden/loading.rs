@@ -36,7 +36,7 @@ fn unet_output(model: &BaseModel) -> burn::tensor::Tensor<4> {
 
 #[test]
 fn single_files_equal_the_references_too() {
-    for name in ["tiny-sd15"] {
+    for name in ["tiny-sd15", "tiny-sd21", "tiny-sdxl"] {
         let file = golden::path(&format!("{name}.safetensors"));
         let model = load(&file, Some(&golden::path(name))).unwrap();
         assert_equals_reference(&model, name);
