@@ -17,6 +17,7 @@ pub mod fused;
 pub mod layer;
 pub mod lora_file;
 mod model_configs;
+mod model_tensors;
 mod part;
 pub mod prompt_syntax;
 mod resample;
@@ -32,6 +33,7 @@ pub mod weights;
 pub use base_model::{BaseModel, ModelSource, Precision};
 pub use family::Family;
 pub use model_configs::ModelConfigs;
+pub use model_tensors::TensorShapes;
 pub use part::Part;
 pub use text_conditioner::{TextConditioner, TextStates, TextTower, TokenIds};
 
