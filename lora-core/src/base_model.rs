@@ -292,7 +292,7 @@ fn read_text(
 }
 
 /// The text encoder number `index` of a family.
-fn text_encoder(
+pub(crate) fn text_encoder(
     family: Family,
     index: usize,
     config: &TextEncoderConfig,

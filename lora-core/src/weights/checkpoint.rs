@@ -265,13 +265,8 @@ impl Checkpoint {
 
 /// The components of a family that have tensors.
 fn of_family(family: Family) -> impl Iterator<Item = Component> {
-    let all = [
-        Component::UNet,
-        Component::Vae,
-        Component::TextEncoder,
-        Component::TextEncoder2,
-    ];
-    all.into_iter()
+    Component::WITH_TENSORS
+        .into_iter()
         .filter(move |component| *component != Component::TextEncoder2 || family == Family::Sdxl)
 }
 

@@ -16,6 +16,10 @@ pub enum Component {
 }
 
 impl Component {
+    /// Those that have tensors.
+    pub(crate) const WITH_TENSORS: [Self; 4] =
+        [Self::UNet, Self::Vae, Self::TextEncoder, Self::TextEncoder2];
+
     /// Its folder in a diffusers model.
     pub fn folder(self) -> &'static str {
         match self {

@@ -90,18 +90,6 @@ impl Found<'_> {
         Some(third * height..(third + 1) * height)
     }
 
-    /// The shape that a tensor of the diffusers layout must have to be kept here.
-    fn stored_shape(&self, shape: &[usize]) -> Vec<usize> {
-        let mut shape = shape.to_vec();
-        if self.name.transposed {
-            shape.reverse();
-        }
-        if let (Some(_), Some(height)) = (self.name.third, shape.first_mut()) {
-            *height *= 3;
-        }
-        shape
-    }
-
     fn check(&self, shape: &[usize]) -> Result<(), TensorProblem> {
         let (key, file) = (self.name.key.clone(), self.file.path().to_path_buf());
         if !matches!(self.info.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
@@ -111,7 +99,7 @@ impl Found<'_> {
                 found: format!("{:?}", self.info.dtype),
             });
         }
-        let (expected, found) = (self.stored_shape(shape), self.info.shape.clone());
+        let (expected, found) = (self.name.stored_shape(shape), self.info.shape.clone());
         if without_trailing_ones(&found) != without_trailing_ones(&expected) {
             return Err(TensorProblem::Shape {
                 key,

@@ -3,9 +3,9 @@ use crate::Family;
 
 /// One name under which a file may keep a tensor of the diffusers layout.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Name {
+pub(crate) struct Name {
     /// The key in the file.
-    pub(super) key: String,
+    pub(crate) key: String,
     /// Which third of the file's tensor it is, where query, key and value are packed into one.
     pub(super) third: Option<usize>,
     /// Whether the file keeps the matrix transposed.
@@ -13,6 +13,18 @@ pub(super) struct Name {
 }
 
 impl Name {
+    /// The shape in the file of a tensor that has `shape` in the diffusers layout.
+    pub(crate) fn stored_shape(&self, shape: &[usize]) -> Vec<usize> {
+        let mut shape = shape.to_vec();
+        if self.transposed {
+            shape.reverse();
+        }
+        if let (Some(_), Some(height)) = (self.third, shape.first_mut()) {
+            *height *= 3;
+        }
+        shape
+    }
+
     /// The whole tensor `key`, as it is.
     pub(super) fn plain(key: impl Into<String>) -> Self {
         Self {
@@ -25,7 +37,7 @@ impl Name {
 
 /// How a file names the tensors of one component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Layout {
+pub(crate) enum Layout {
     /// By the keys that the networks ask for.
     Diffusers,
     /// A UNet in the names of CompVis' "LDM", after a prefix.
@@ -40,7 +52,7 @@ pub(super) enum Layout {
 
 impl Layout {
     /// How a single file of `family` keeps `component`; `None` where it does not.
-    pub(super) fn of_single_file(family: Family, component: Component) -> Option<Self> {
+    pub(crate) fn of_single_file(family: Family, component: Component) -> Option<Self> {
         Some(match (component, family) {
             (Component::UNet, _) => Self::LdmUNet("model.diffusion_model."),
             (Component::Vae, _) => Self::LdmVae("first_stage_model."),
@@ -57,7 +69,7 @@ impl Layout {
     }
 
     /// The names under which `key` may be kept, the usual one first; `exists` tells whether a name is in the file.
-    pub(super) fn names(self, key: &str, exists: &dyn Fn(&str) -> bool) -> Vec<Name> {
+    pub(crate) fn names(self, key: &str, exists: &dyn Fn(&str) -> bool) -> Vec<Name> {
         let has = |name: &str| exists(&format!("{}{name}", self.prefix()));
         let mut names = match self {
             Self::Diffusers => vec![Name::plain(key), Name::plain(old_vae_attention(key))],

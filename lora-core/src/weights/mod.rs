@@ -18,6 +18,7 @@ mod weight_files;
 pub use checkpoint::Checkpoint;
 pub use checkpoint_error::CheckpointError;
 pub use component::Component;
+pub(crate) use layout::Layout;
 pub use ldm_names::OriginalUNetNames;
 pub use other_model::OtherModel;
 pub use place::Place;

@@ -5,9 +5,8 @@ use std::{
     path::PathBuf,
 };
 
-use burn::tensor::{DType, Device, Element, FloatDType, Tensor, TensorData};
-use half::{bf16, f16};
-use safetensors::Dtype;
+use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
+use half::{bf16, f16, vec::HalfFloatVecExt};
 
 use crate::safetensors_file::RawTensor;
 
@@ -200,32 +199,21 @@ impl Weights<'_> {
 
 /// The tensor's elements as tensor data of type `to`; at most one copy of the tensor is made.
 fn converted(stored: StoredTensor, to: FloatDType, shape: Vec<usize>) -> TensorData {
+    // A source gives floats of at most 32 bits only, which every one of these conversions takes.
     match (stored, to) {
-        (StoredTensor::Values(values), _) => {
-            TensorData::new(values, shape).convert_dtype(to.into())
+        (StoredTensor::Values(values), FloatDType::F16) => {
+            TensorData::new(Vec::<f16>::from_f32_slice(&values), shape)
         }
-        (StoredTensor::Raw(raw), FloatDType::F16) => half_data(&raw, f16::from_f32, shape),
-        (StoredTensor::Raw(raw), FloatDType::BF16) => half_data(&raw, bf16::from_f32, shape),
+        (StoredTensor::Values(values), FloatDType::BF16) => {
+            TensorData::new(Vec::<bf16>::from_f32_slice(&values), shape)
+        }
+        (StoredTensor::Values(values), _) => TensorData::new(values, shape),
+        (StoredTensor::Raw(raw), FloatDType::F16) => {
+            TensorData::new(raw.to_f16().unwrap_or_default(), shape)
+        }
+        (StoredTensor::Raw(raw), FloatDType::BF16) => {
+            TensorData::new(raw.to_bf16().unwrap_or_default(), shape)
+        }
         (StoredTensor::Raw(raw), _) => TensorData::new(raw.to_f32().unwrap_or_default(), shape),
     }
-}
-
-fn half_data<T: Element>(raw: &RawTensor, narrow: fn(f32) -> T, shape: Vec<usize>) -> TensorData {
-    let halves = || raw.bytes.as_chunks::<2>().0.iter();
-    let values: Vec<T> = match raw.dtype {
-        Dtype::F16 => halves()
-            .map(|two| narrow(f16::from_le_bytes(*two).to_f32()))
-            .collect(),
-        Dtype::BF16 => halves()
-            .map(|two| narrow(bf16::from_le_bytes(*two).to_f32()))
-            .collect(),
-        _ => raw
-            .bytes
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|four| narrow(f32::from_le_bytes(*four)))
-            .collect(),
-    };
-    TensorData::new(values, shape)
 }

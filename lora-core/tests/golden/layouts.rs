@@ -7,7 +7,7 @@ use std::{
 
 use burn::tensor::{Device, FloatDType};
 use lora_core::{
-    Family,
+    Family, ModelConfigs,
     safetensors_file::{RawTensor, SafetensorsFile},
     weights::{
         Checkpoint, CheckpointError, Component, OtherModel, Place, StoredTensor, TensorProblem,
@@ -122,6 +122,43 @@ fn no_tensor_of_either_layout_is_left_over() {
             }
             assert_eq!(problems, [], "{model}");
         }
+    }
+}
+
+/// The stored files hold a few tensors more, which no network asks for.
+#[test]
+fn the_tensors_of_a_single_file_are_told_by_its_configs() {
+    for (model, family, components) in MODELS {
+        let checkpoint = Checkpoint::open(path(model), None).unwrap();
+        let configs = ModelConfigs::read(&checkpoint).unwrap();
+        assert_eq!(configs.family, family);
+        let single = SafetensorsFile::open(single_file(model)).unwrap();
+        for (name, shape) in configs.single_file_tensors() {
+            let stored = single.info(&name).unwrap_or_else(|| panic!("{name}"));
+            assert_eq!(stored.shape, shape, "{name}");
+        }
+        let spare = |name: &str| {
+            let of_last_block = "cond_stage_model.model.transformer.resblocks.4.";
+            let lone = ["betas", "alphas_cumprod"];
+            let of_clip = ["position_ids", "logit_scale"];
+            lone.contains(&name)
+                || of_clip.iter().any(|end| name.ends_with(end))
+                || family == Family::Sd2 && name.ends_with("text_projection")
+                || name.starts_with(of_last_block)
+        };
+        let needed = single.names().into_iter().filter(|name| !spare(name));
+        assert_eq!(
+            needed.count(),
+            configs.single_file_tensors().len(),
+            "{model}"
+        );
+        let parameters = |component| configs.parameters(component);
+        let counted: usize = components.iter().map(|(part, _)| parameters(*part)).sum();
+        let tensors = configs.single_file_tensors();
+        let stored = tensors
+            .values()
+            .map(|shape| shape.iter().product::<usize>());
+        assert_eq!(counted, stored.sum::<usize>());
     }
 }
 
