@@ -21,6 +21,10 @@ pub struct Batch {
 
 /// The captions of a batch, before the text encoders or after them.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "tensors are handles, and there is one of these for each batch"
+)]
 pub enum BatchText {
     /// Token ids, encoded at every step: the text encoders are trained, or the captions change.
     Ids(TokenIds),

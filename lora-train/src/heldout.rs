@@ -5,7 +5,7 @@ use std::path::Path;
 use burn::tensor::{Device, Tensor, TensorData};
 use lora_core::{
     BaseModel,
-    mapped_file::{MappedSafetensors, SafetensorsFileError},
+    safetensors_file::{SafetensorsFile, SafetensorsFileError},
 };
 use lora_data::{DataError, Dataset};
 use safetensors::Dtype;
@@ -171,12 +171,12 @@ fn stored_noise(
         path: path.to_path_buf(),
         reason,
     };
-    let file = MappedSafetensors::open(path)?;
-    let view = |name: &str| {
-        file.view(name)
-            .ok_or_else(|| error(format!("there is no tensor `{name}`")))
+    let file = SafetensorsFile::open(path)?;
+    let stored = |name: &str| match file.info(name) {
+        Some(_) => Ok(file.read(name)?),
+        None => Err(error(format!("there is no tensor `{name}`"))),
     };
-    let (noise, steps) = (view("noise")?, view("timesteps")?);
+    let (noise, steps) = (stored("noise")?, stored("timesteps")?);
     if noise.shape.get(1..) != Some(&shape[..]) || noise.shape[..1] != *steps.shape {
         return Err(error(format!(
             "noise is {:?} and timesteps {:?}; the held-out pictures ask for noise [timesteps, {}]",

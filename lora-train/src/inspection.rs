@@ -5,7 +5,7 @@ use std::{
 
 use lora_core::{
     lora_file::{HashCheck, LoraFile, LoraFileError},
-    mapped_file::MappedSafetensors,
+    safetensors_file::SafetensorsFile,
 };
 use serde::Serialize;
 
@@ -62,13 +62,12 @@ impl Inspection {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, LoraFileError> {
         let path = path.as_ref();
         let lora = LoraFile::read(path)?;
-        let file = MappedSafetensors::open(path)?;
+        let file = SafetensorsFile::open(path)?;
         let names = file.names();
         let mut dtypes = BTreeMap::new();
-        for view in names.iter().filter_map(|name| file.view(name)) {
-            *dtypes.entry(view.dtype.to_string()).or_default() += 1;
+        for info in names.iter().filter_map(|name| file.info(name)) {
+            *dtypes.entry(info.dtype.to_string()).or_default() += 1;
         }
-        let hashes = HashCheck::of(&file).map(|checks| checks.map(InspectedHash::from).to_vec());
         Ok(Self {
             path: path.to_path_buf(),
             bytes: file.file_len(),
@@ -79,7 +78,7 @@ impl Inspection {
                 .values()
                 .map(lora_core::lora_file::LoraModule::parameters)
                 .sum(),
-            hashes: hashes.unwrap_or_default(),
+            hashes: HashCheck::of(&file)?.map(InspectedHash::from).to_vec(),
             metadata: lora.metadata,
         })
     }

@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lora_core::mapped_file::MappedSafetensors;
+use lora_core::safetensors_file::SafetensorsFile;
 use thiserror::Error;
 
 /// The LoRA files in a folder and below it, by the names that prompts may call them.
@@ -176,7 +176,7 @@ pub(crate) fn stem(file: &Path) -> String {
 
 /// What training called the file; `None` where the file does not say, or is none.
 fn output_name(file: &Path) -> Option<String> {
-    let file = MappedSafetensors::open(file).ok()?;
+    let file = SafetensorsFile::open(file).ok()?;
     file.metadata("ss_output_name").map(str::to_owned)
 }
 

@@ -168,6 +168,7 @@ fn missing_paths(config: &TrainConfig) -> Vec<String> {
     [
         ("model.path", Some(&config.model.path)),
         ("model.config", config.model.config.as_ref()),
+        ("model.vae", config.model.vae.as_ref()),
         ("heldout.folder", config.heldout.folder.as_ref()),
         ("heldout.noise", config.heldout.noise.as_ref()),
     ]
@@ -247,8 +248,20 @@ fn problems(config: &TrainConfig) -> Vec<String> {
             .all(|side| *side >= 16 && side % 8 == 0),
         "dataset.resolution must be a multiple of 8 and at least 16; 512 is usual",
     );
-    if let Err(error) = config.lora.check() {
-        problems.push(error.to_string());
+    problems.extend(part_problems(config));
+    problems
+}
+
+/// What is wrong with adapters, optimiser, schedule and prompts, each in its own words.
+fn part_problems(config: &TrainConfig) -> Vec<String> {
+    let mut problems = Vec::new();
+    match config.lora.check() {
+        Err(error) => problems.push(error.to_string()),
+        Ok(()) if config.adapters().targets.is_empty() => problems.push(
+            "train.unet_lr and train.text_lr of all lora.targets are 0: nothing would learn"
+                .to_owned(),
+        ),
+        Ok(()) => {}
     }
     let settings = |section: &str, errors: Vec<lora_optim::SettingError>| {
         errors

@@ -1,14 +1,11 @@
 //! The short hashes by which A1111 names files in the text of a picture.
 
-use std::{
-    collections::BTreeMap,
-    fmt::Write,
-    fs::File,
-    io::{self, Read, Seek, SeekFrom},
-    path::Path,
-};
+use std::{collections::BTreeMap, fmt::Write, path::Path};
 
-use lora_core::lora_file::ModelHashes;
+use lora_core::{
+    lora_file::ModelHashes,
+    safetensors_file::{SafetensorsFile, SafetensorsFileError},
+};
 use sha2::{Digest, Sha256};
 
 /// Digits of a checkpoint's or a VAE's hash.
@@ -38,19 +35,9 @@ pub(crate) fn of_lora(path: &Path, metadata: &BTreeMap<String, String>) -> Optio
 }
 
 /// SHA-256 of a safetensors file without its header, in hexadecimal.
-fn after_header(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut length = [0; 8];
-    file.read_exact(&mut length)?;
-    let start = u64::from_le_bytes(length).saturating_add(length.len() as u64);
-    file.seek(SeekFrom::Start(start))?;
-    let (mut hash, mut block) = (Sha256::new(), vec![0; 1 << 20]);
-    loop {
-        match file.read(&mut block)? {
-            0 => break,
-            read => hash.update(&block[..read]),
-        }
-    }
+fn after_header(path: &Path) -> Result<String, SafetensorsFileError> {
+    let mut hash = Sha256::new();
+    SafetensorsFile::open(path)?.visit_data(|bytes| hash.update(bytes))?;
     let digits = hash.finalize();
     Ok(digits.iter().fold(String::new(), |mut text, byte| {
         // Writing to a string cannot fail.

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 
 use burn::tensor::Device;
 use lora_core::{
-    BaseModel, adapter::SpecError, atomic_file::WriteError, lora_file::LoraWriteError,
+    BaseModel, Family, adapter::SpecError, atomic_file::WriteError, lora_file::LoraWriteError,
     weights::CheckpointError,
 };
 use lora_data::{DataError, Dataset, DatasetConfig, DatasetError, FolderConfig, ImageFolders};
@@ -142,7 +142,8 @@ impl Trainer {
         data: Box<dyn Dataset>,
         device: Device,
     ) -> Result<Self, TrainError> {
-        let plan = Plan::new(&config, data.as_ref(), model.text.tokenizer(), &[])?;
+        let notes = model_notes(&config, &model);
+        let plan = Plan::new(&config, data.as_ref(), model.text.tokenizer(), &notes)?;
         let settings = |section: &str, errors: Vec<SettingError>| PlanError {
             problems: errors
                 .into_iter()
@@ -221,4 +222,22 @@ impl Trainer {
     pub fn run(self, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
         Run::start(self, observer)?.train()
     }
+}
+
+/// What a user may not expect of this model.
+fn model_notes(config: &TrainConfig, model: &BaseModel) -> Vec<String> {
+    let mut notes = Vec::new();
+    if model.family == Family::Sdxl && config.model.clip_skip > 1 {
+        notes.push("model.clip_skip has no effect on SDXL, which takes its own layers".to_owned());
+    }
+    let settings = &config.model;
+    let is_unclear = settings.path.is_file() && settings.config.is_none();
+    if model.family == Family::Sd2 && is_unclear && settings.v_prediction.is_none() {
+        notes.push(
+            "a single SD 2.x file does not tell what it predicts; taken for velocity, as 2.1 at 768 pixels does. For \
+             2.x base models set model.v_prediction = false"
+                .to_owned(),
+        );
+    }
+    notes
 }

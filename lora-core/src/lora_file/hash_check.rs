@@ -2,7 +2,7 @@
 
 use super::layout::{EncodedTensor, Layout};
 use super::{LEGACY_HASH, MODEL_HASH, hashes};
-use crate::mapped_file::MappedSafetensors;
+use crate::safetensors_file::{SafetensorsFile, SafetensorsFileError};
 
 /// One hash of a file, as stored and as computed anew.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,23 +19,28 @@ impl HashCheck {
     /// Computes both hashes of an open LoRA file. Reads every byte.
     ///
     /// # Errors
-    /// When the file's metadata cannot be put into a header again.
-    pub fn of(file: &MappedSafetensors) -> serde_json::Result<[Self; 2]> {
-        let names = file.names();
-        let tensors = names.iter().filter_map(|name| {
-            let view = file.view(name)?;
-            Some(EncodedTensor {
-                name: name.clone(),
-                dtype: view.dtype,
-                shape: view.shape.to_vec(),
-                bytes: view.bytes.to_vec(),
+    /// When a tensor cannot be read, or the file's metadata cannot be put into a header again.
+    pub fn of(file: &SafetensorsFile) -> Result<[Self; 2], SafetensorsFileError> {
+        let encoded = |name: String| {
+            let stored = file.read(&name)?;
+            Ok(EncodedTensor {
+                name,
+                dtype: stored.dtype,
+                shape: stored.shape,
+                bytes: stored.bytes,
             })
-        });
-        let layout = Layout::new(tensors.collect());
+        };
+        let tensors: Result<_, SafetensorsFileError> =
+            file.names().into_iter().map(encoded).collect();
+        let layout = Layout::new(tensors?);
         let metadata = file
             .metadata_entries()
             .map(|(key, value)| (key.to_owned(), value.to_owned()));
-        let (model, legacy) = hashes::of(&layout, metadata)?;
+        let (model, legacy) =
+            hashes::of(&layout, metadata).map_err(|source| SafetensorsFileError::Header {
+                path: file.path().to_path_buf(),
+                source,
+            })?;
         Ok(
             [(MODEL_HASH, model), (LEGACY_HASH, legacy)].map(|(key, computed)| Self {
                 key,

@@ -1,81 +1,119 @@
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use burn::tensor::{Device, FloatDType};
-use safetensors::Dtype;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 
 use super::{
-    CheckpointError, Component, StoredTensor, TensorProblem, TensorSource, WeightReader, Weights,
-    ldm_names::original_name,
+    CheckpointError, Component, OtherModel, Place, TensorProblem, TensorSource, WeightReader,
+    Weights, component_files::ComponentFiles, layout::Layout, pytorch_file, recognise,
+    weight_files,
 };
-use crate::{Family, mapped_file::MappedSafetensors};
+use crate::{Family, safetensors_file::SafetensorsFile};
 
 /// A base model on disk: a diffusers folder, or a single file in the original layout.
 #[derive(Debug)]
 pub struct Checkpoint {
     path: PathBuf,
-    /// The folder whose `<component>/config.json` describe the networks; `None` means SD1.5's own.
-    configs: Option<PathBuf>,
-    /// The single file; `None` for a diffusers folder.
-    file: Option<MappedSafetensors>,
+    family: Family,
+    configs: Configs,
+    components: BTreeMap<Component, ComponentFiles>,
+    marks_v_prediction: bool,
+}
+
+/// Where the configs of the networks come from.
+#[derive(Debug)]
+enum Configs {
+    /// `<component>/config.json` below a folder.
+    Model(PathBuf),
+    /// The one file of a VAE that stands alone.
+    Vae(PathBuf),
+    /// Those of the published model.
+    Published(Family),
 }
 
 impl Checkpoint {
-    /// Opens a diffusers folder or a single `.safetensors` file.
+    /// Opens a diffusers folder or a single `.safetensors` file and tells what family it is of.
     ///
-    /// `config` is a diffusers folder whose configs are used instead of the checkpoint's; a single file that is not
-    /// SD1.5 needs it, since heads, norm groups and the scheduler cannot be seen in its tensors.
+    /// `config` is a diffusers folder whose configs are used instead of the checkpoint's; a single file that has not
+    /// the widths of a published model needs it, since heads, norm groups and the scheduler cannot be seen in its
+    /// tensors. Reads the headers of all weight files and no tensor.
     ///
     /// # Errors
-    /// [`CheckpointError`], naming the path.
+    /// [`CheckpointError`], naming the path; what cannot be a base model is called by its name.
     pub fn open(path: impl AsRef<Path>, config: Option<&Path>) -> Result<Self, CheckpointError> {
-        let path = path.as_ref().to_path_buf();
+        let path = path.as_ref();
         if path.is_dir() {
-            for missing in ["unet", "vae", "text_encoder"] {
-                if !path.join(missing).is_dir() {
-                    return Err(CheckpointError::NotAModel {
-                        path,
-                        missing: format!("{missing} folder"),
-                    });
-                }
+            Self::open_folder(path, config)
+        } else {
+            Self::open_file(path, config)
+        }
+    }
+
+    fn open_folder(path: &Path, config: Option<&Path>) -> Result<Self, CheckpointError> {
+        let configs = config.unwrap_or(path);
+        let family = recognise::folder(configs)?;
+        let components = of_family(family).map(|component| {
+            let folder = component.folder();
+            if !path.join(folder).is_dir() {
+                return Err(CheckpointError::NotAModel {
+                    path: path.to_path_buf(),
+                    missing: format!("{folder} folder"),
+                });
             }
-            let configs = Some(config.unwrap_or(&path).to_path_buf());
-            return Ok(Self {
-                path,
-                configs,
-                file: None,
-            });
-        }
-        if !path.exists() {
-            return Err(CheckpointError::NotFound { path });
-        }
-        if path
-            .extension()
-            .is_none_or(|extension| !extension.eq_ignore_ascii_case("safetensors"))
-        {
-            return Err(CheckpointError::Format { path });
-        }
-        let file = MappedSafetensors::open(&path)?;
-        if config.is_none() && !is_sd15(&file) {
-            return Err(CheckpointError::ConfigNeeded { path });
-        }
+            let files = weight_files::open(&path.join(folder), component.weights_stem())?;
+            Ok((component, ComponentFiles::new(files, Layout::Diffusers)))
+        });
         Ok(Self {
-            path,
-            configs: config.map(Path::to_path_buf),
-            file: Some(file),
+            path: path.to_path_buf(),
+            family,
+            configs: Configs::Model(configs.to_path_buf()),
+            components: components.collect::<Result<_, _>>()?,
+            marks_v_prediction: false,
         })
     }
 
-    /// The path it was opened from.
-    pub fn path(&self) -> &Path {
-        &self.path
+    fn open_file(path: &Path, config: Option<&Path>) -> Result<Self, CheckpointError> {
+        let file = Arc::new(open_safetensors(path)?);
+        let found = recognise::single_file(&file).map_err(|found| CheckpointError::OtherModel {
+            path: path.to_path_buf(),
+            found,
+        })?;
+        let family = found.family;
+        let configs = match config {
+            Some(folder) => Configs::Model(config_of_family(folder, path, family)?),
+            None if found.published => Configs::Published(family),
+            None => {
+                return Err(CheckpointError::ConfigNeeded {
+                    path: path.to_path_buf(),
+                    family,
+                });
+            }
+        };
+        let components = of_family(family).filter_map(|component| {
+            let layout = Layout::of_single_file(family, component)?;
+            Some((component, ComponentFiles::new(vec![file.clone()], layout)))
+        });
+        Ok(Self {
+            path: path.to_path_buf(),
+            family,
+            configs,
+            components: components.collect(),
+            marks_v_prediction: says_v_prediction(&file),
+        })
     }
 
-    /// Opens a VAE that stands alone.
+    /// Opens a VAE alone, to stand in for that of a base model.
+    ///
+    /// `path` is a diffusers VAE folder, a model's folder, or a single file: a VAE in either layout, or a checkpoint
+    /// with one. `config` is a diffusers model folder; a single file that has not the published widths needs it. What
+    /// latents are multiplied by cannot be seen in a file: that is for the base model's config to say.
+    ///
+    /// [`Self::family`] says of a lone VAE what its file shows, and [`Family::Sd1`] where it shows nothing.
     ///
     /// # Errors
     /// [`CheckpointError`], naming the path.
@@ -83,7 +121,71 @@ impl Checkpoint {
         path: impl AsRef<Path>,
         config: Option<&Path>,
     ) -> Result<Self, CheckpointError> {
-        Self::open(path, config)
+        let path = path.as_ref();
+        if path.is_dir() {
+            Self::open_vae_folder(path)
+        } else {
+            Self::open_vae_file(path, config)
+        }
+    }
+
+    fn open_vae_folder(path: &Path) -> Result<Self, CheckpointError> {
+        let below = path.join(Component::Vae.folder());
+        let folder = if below.is_dir() { &below } else { path };
+        let files = weight_files::open(folder, Component::Vae.weights_stem())?;
+        let configs = Configs::Vae(folder.join(Component::Vae.config_file()));
+        let files = ComponentFiles::new(files, Layout::Diffusers);
+        Ok(Self::of_vae(path, Family::default(), configs, files))
+    }
+
+    fn open_vae_file(path: &Path, config: Option<&Path>) -> Result<Self, CheckpointError> {
+        let file = Arc::new(open_safetensors(path)?);
+        let Some((layout, published)) = recognise::vae(&file) else {
+            return Err(CheckpointError::OtherModel {
+                path: path.to_path_buf(),
+                found: OtherModel::NoVae,
+            });
+        };
+        let family = recognise::single_file(&file).map_or(Family::default(), |found| found.family);
+        let configs = match config {
+            Some(folder) => Configs::Model(folder.to_path_buf()),
+            None if published => Configs::Published(family),
+            None => {
+                return Err(CheckpointError::VaeConfigNeeded {
+                    path: path.to_path_buf(),
+                });
+            }
+        };
+        let files = ComponentFiles::new(vec![file], layout);
+        Ok(Self::of_vae(path, family, configs, files))
+    }
+
+    fn of_vae(path: &Path, family: Family, configs: Configs, files: ComponentFiles) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            family,
+            configs,
+            components: BTreeMap::from([(Component::Vae, files)]),
+            marks_v_prediction: false,
+        }
+    }
+
+    /// The path it was opened from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What family of models it is of.
+    pub fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Whether a single file says that its UNet predicts v: by a tensor called `v_pred`, as fine-tunes of SDXL carry
+    /// it, or by `modelspec.prediction_type` in its metadata.
+    ///
+    /// False means nothing: most files that predict v do not say it. A folder's scheduler config is the place to look.
+    pub fn marks_v_prediction(&self) -> bool {
+        self.marks_v_prediction
     }
 
     /// The folder of the checkpoint's own tokenizer, if it carries one.
@@ -99,31 +201,45 @@ impl Checkpoint {
     pub fn config<T: DeserializeOwned>(&self, component: Component) -> Result<T, CheckpointError> {
         let path = self.config_path(component);
         let text = match &self.configs {
-            Some(_) => fs::read_to_string(&path).map_err(|source| CheckpointError::Io {
+            Configs::Published(family) => component.published_config(*family).to_owned(),
+            _ => fs::read_to_string(&path).map_err(|source| CheckpointError::Io {
                 path: path.clone(),
                 source,
             })?,
-            None => component.published_config(Family::Sd1).to_owned(),
         };
         serde_json::from_str(&text).map_err(|source| CheckpointError::Json { path, source })
     }
 
     /// Where a component's config comes from, for messages.
     pub fn config_path(&self, component: Component) -> PathBuf {
+        let below = |folder: &Path| {
+            folder
+                .join(component.folder())
+                .join(component.config_file())
+        };
         match &self.configs {
-            Some(folder) => folder
-                .join(component.folder())
-                .join(component.config_file()),
-            None => PathBuf::from("SD1.5")
-                .join(component.folder())
-                .join(component.config_file()),
+            Configs::Model(folder) => below(folder),
+            Configs::Vae(file) => file.clone(),
+            Configs::Published(family) => below(Path::new(&family.to_string())),
         }
+    }
+
+    /// Where the tensor `key` of `component`, named as in the diffusers layout, is kept in either layout; `None` when
+    /// the checkpoint has no such tensor.
+    pub fn locate(&self, component: Component, key: &str) -> Option<Place> {
+        self.components.get(&component)?.locate(key)
+    }
+
+    /// The tensors of `component` by their diffusers keys, whatever the layout; `None` when there are none.
+    pub fn tensors(&self, component: Component) -> Option<&dyn TensorSource> {
+        let files = self.components.get(&component)?;
+        Some(files)
     }
 
     /// Builds a network from the tensors of `component`; problems are added to `problems`.
     ///
     /// # Errors
-    /// A weight file that is missing or has a broken header.
+    /// The checkpoint has no such component.
     pub fn build<T>(
         &self,
         component: Component,
@@ -132,166 +248,56 @@ impl Checkpoint {
         problems: &mut Vec<TensorProblem>,
         build: impl FnOnce(&Weights<'_>) -> T,
     ) -> Result<T, CheckpointError> {
-        let opened;
-        let files: Vec<&MappedSafetensors> = if let Some(file) = &self.file {
-            vec![file]
-        } else {
-            opened = open_component(&self.path.join(component.folder()), component)?;
-            opened.iter().collect()
+        let Some(files) = self.components.get(&component) else {
+            return Err(CheckpointError::NotAModel {
+                path: self.path.clone(),
+                missing: component.folder().to_owned(),
+            });
         };
-        let source = ComponentFiles {
-            files,
-            original: self.file.is_some().then_some(component),
-        };
-        let reader = WeightReader::new(&source, device, dtype);
+        let reader = WeightReader::new(files, device, dtype);
         let network = build(&reader.root());
         let (used, mut found) = reader.finish();
-        source.report_unexpected(&used, &mut found);
+        files.report_unexpected(&used, &mut found);
         problems.append(&mut found);
         Ok(network)
     }
 }
 
-/// Whether a single file has the widths of SD1.5 (and so, in all likelihood, its heads and groups).
-fn is_sd15(file: &MappedSafetensors) -> bool {
-    let shape = |name: &str| file.view(name).map(|view| view.shape.to_vec());
-    shape("model.diffusion_model.input_blocks.0.0.weight")
-        .is_some_and(|shape| shape.first() == Some(&320))
-        && shape("model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight")
-            == Some(vec![320, 768])
+/// The components of a family that have tensors.
+fn of_family(family: Family) -> impl Iterator<Item = Component> {
+    Component::WITH_TENSORS
+        .into_iter()
+        .filter(move |component| *component != Component::TextEncoder2 || family == Family::Sdxl)
 }
 
-/// The weight files of one folder of a diffusers model: one file, or the shards that an index names.
-fn open_component(
+fn open_safetensors(path: &Path) -> Result<SafetensorsFile, CheckpointError> {
+    if !path.exists() {
+        return Err(CheckpointError::NotFound {
+            path: path.to_path_buf(),
+        });
+    }
+    pytorch_file::refuse(path)?;
+    Ok(SafetensorsFile::open(path)?)
+}
+
+/// The folder of configs, when it is of the file's family.
+fn config_of_family(
     folder: &Path,
-    component: Component,
-) -> Result<Vec<MappedSafetensors>, CheckpointError> {
-    #[derive(Deserialize)]
-    struct Index {
-        weight_map: BTreeMap<String, String>,
+    file: &Path,
+    family: Family,
+) -> Result<PathBuf, CheckpointError> {
+    let found = recognise::folder(folder)?;
+    if found == family {
+        return Ok(folder.to_path_buf());
     }
-    let stem = component.weights_stem();
-    for name in [
-        format!("{stem}.safetensors"),
-        format!("{stem}.fp16.safetensors"),
-    ] {
-        let path = folder.join(name);
-        if path.is_file() {
-            return Ok(vec![MappedSafetensors::open(path)?]);
-        }
-    }
-    for name in [
-        format!("{stem}.safetensors.index.json"),
-        format!("{stem}.safetensors.index.fp16.json"),
-    ] {
-        let path = folder.join(name);
-        if let Ok(text) = fs::read_to_string(&path) {
-            let index: Index =
-                serde_json::from_str(&text).map_err(|source| CheckpointError::Json {
-                    path: path.clone(),
-                    source,
-                })?;
-            let shards: BTreeSet<String> = index.weight_map.into_values().collect();
-            if shards.is_empty() {
-                break;
-            }
-            return shards
-                .into_iter()
-                .map(|shard| Ok(MappedSafetensors::open(folder.join(shard))?))
-                .collect();
-        }
-    }
-    Err(CheckpointError::NotAModel {
-        path: folder.to_path_buf(),
-        missing: format!("{stem}.safetensors"),
+    Err(CheckpointError::ConfigOfOtherFamily {
+        path: file.to_path_buf(),
+        family,
+        config: folder.to_path_buf(),
+        found,
     })
 }
 
-/// The files that hold one component's tensors.
-struct ComponentFiles<'a> {
-    files: Vec<&'a MappedSafetensors>,
-    /// Set for a single file in the original layout.
-    original: Option<Component>,
-}
-
-impl ComponentFiles<'_> {
-    /// Names under which `key` may be stored, the usual one first.
-    fn names(&self, key: &str) -> Vec<String> {
-        match self.original {
-            Some(component) => vec![self.original_name(component, key)],
-            None => vec![key.to_owned(), old_vae_attention(key)],
-        }
-    }
-
-    fn original_name(&self, component: Component, key: &str) -> String {
-        original_name(component, key, &|name| self.files[0].view(name).is_some())
-    }
-
-    fn report_unexpected(&self, used: &BTreeSet<String>, problems: &mut Vec<TensorProblem>) {
-        let known: BTreeSet<String> = used.iter().flat_map(|key| self.names(key)).collect();
-        let prefix = self.original.map_or("", Component::original_prefix);
-        for file in &self.files {
-            for key in file.names() {
-                let buffer = key.ends_with(".position_ids");
-                if key.starts_with(prefix) && !buffer && !known.contains(&key) {
-                    problems.push(TensorProblem::Unexpected {
-                        key,
-                        file: file.path().to_path_buf(),
-                    });
-                }
-            }
-        }
-    }
-}
-
-impl TensorSource for ComponentFiles<'_> {
-    fn find(&self, key: &str, shape: &[usize]) -> Result<StoredTensor<'_>, TensorProblem> {
-        let names = self.names(key);
-        let found = self.files.iter().find_map(|file| {
-            names
-                .iter()
-                .find_map(|name| Some((file.view(name)?, name, file.path())))
-        });
-        let Some((view, name, file)) = found else {
-            return Err(TensorProblem::Missing {
-                key: names[0].clone(),
-                file: self.files[0].path().to_path_buf(),
-            });
-        };
-        let (key, file) = (name.clone(), file.to_path_buf());
-        if !matches!(view.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16) {
-            return Err(TensorProblem::Type {
-                key,
-                file,
-                found: format!("{:?}", view.dtype),
-            });
-        }
-        if without_trailing_ones(view.shape) != without_trailing_ones(shape) {
-            let (expected, found) = (shape.to_vec(), view.shape.to_vec());
-            return Err(TensorProblem::Shape {
-                key,
-                file,
-                expected,
-                found,
-            });
-        }
-        Ok(StoredTensor::Mapped(view))
-    }
-}
-
-/// The original layout keeps some linear layers as 1×1 convolutions; the numbers are the same.
-fn without_trailing_ones(shape: &[usize]) -> &[usize] {
-    let kept = shape
-        .iter()
-        .rposition(|&extent| extent != 1)
-        .map_or(0, |last| last + 1);
-    &shape[..kept]
-}
-
-/// diffusers before 0.18 named the VAE's attention differently, and files of that time are still about.
-fn old_vae_attention(key: &str) -> String {
-    key.replace(".to_q.", ".query.")
-        .replace(".to_k.", ".key.")
-        .replace(".to_v.", ".value.")
-        .replace(".to_out.0.", ".proj_attn.")
+fn says_v_prediction(file: &SafetensorsFile) -> bool {
+    file.info("v_pred").is_some() || file.metadata("modelspec.prediction_type") == Some("v")
 }

@@ -2,8 +2,8 @@ use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
-use super::TensorProblem;
-use crate::{mapped_file::SafetensorsFileError, tokenizer::TokenizerFolderError};
+use super::{OtherModel, TensorProblem};
+use crate::{Family, safetensors_file::SafetensorsFileError, tokenizer::TokenizerFolderError};
 
 /// Why a base model cannot be read.
 #[derive(Debug, Error)]
@@ -22,20 +22,54 @@ pub enum CheckpointError {
         /// What it lacks.
         missing: String,
     },
-    /// A file that is no safetensors checkpoint.
-    #[error("{}: only .safetensors checkpoints are read; convert it first, for example with diffusers' \
-             scripts/convert_original_stable_diffusion_to_diffusers.py --to_safetensors", .path.display())]
-    Format {
+    /// A file in PyTorch's own format.
+    #[error("{0}: PyTorch's format can hide programs, so it is not opened; if you trust the file, convert it once with\n  \
+             python -c \"import sys, torch, safetensors.torch as s; \
+             d = torch.load(sys.argv[1], map_location='cpu', weights_only=True); d = d.get('state_dict', d); \
+             s.save_file({{k: v.contiguous().clone() for k, v in d.items() if torch.is_tensor(v)}}, sys.argv[2])\" \
+             \"{0}\" \"{1}\"", .path.display(), .converted.display())]
+    PyTorch {
         /// The file.
         path: PathBuf,
+        /// Where its converted copy is to be.
+        converted: PathBuf,
     },
-    /// A single file whose architecture is not SD1.5's.
-    #[error("{}: its tensors do not show the whole configuration and it is not SD1.5's; name a diffusers folder \
-             with the config.json files as the model's config (model.config in a run file, --config on the command \
-             line)", .path.display())]
+    /// A model that cannot be a base here.
+    #[error("{}: {found}", .path.display())]
+    OtherModel {
+        /// The file or folder.
+        path: PathBuf,
+        /// What it is.
+        found: OtherModel,
+    },
+    /// A single file that has not the widths of the published model.
+    #[error("{}: {family}, but not of the published widths, so its tensors do not show the whole configuration; \
+             name a diffusers folder with the config.json files as the model's config (model.config in a run file, \
+             --config on the command line)", .path.display())]
     ConfigNeeded {
         /// The file.
         path: PathBuf,
+        /// The family that its keys show.
+        family: Family,
+    },
+    /// A single file whose VAE has not the widths of the published one.
+    #[error("{}: a VAE, but not of the published widths; name its diffusers folder, which has a config.json, instead",
+            .path.display())]
+    VaeConfigNeeded {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A config folder that belongs to another family than the file.
+    #[error("{}: is {family}, but the config {} is of {found}", .path.display(), .config.display())]
+    ConfigOfOtherFamily {
+        /// The file.
+        path: PathBuf,
+        /// Its family.
+        family: Family,
+        /// The folder of configs.
+        config: PathBuf,
+        /// The family of the config.
+        found: Family,
     },
     /// A file that cannot be opened or read.
     #[error("{}: {source}", .path.display())]

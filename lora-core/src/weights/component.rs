@@ -16,6 +16,10 @@ pub enum Component {
 }
 
 impl Component {
+    /// Those that have tensors.
+    pub(crate) const WITH_TENSORS: [Self; 4] =
+        [Self::UNet, Self::Vae, Self::TextEncoder, Self::TextEncoder2];
+
     /// Its folder in a diffusers model.
     pub fn folder(self) -> &'static str {
         match self {
@@ -38,16 +42,6 @@ impl Component {
         match self {
             Self::TextEncoder | Self::TextEncoder2 => "model",
             _ => "diffusion_pytorch_model",
-        }
-    }
-
-    pub(super) fn original_prefix(self) -> &'static str {
-        match self {
-            Self::TextEncoder => "cond_stage_model.transformer.",
-            Self::TextEncoder2 => "conditioner.embedders.1.model.",
-            Self::UNet => "model.diffusion_model.",
-            Self::Vae => "first_stage_model.",
-            Self::Scheduler => "",
         }
     }
 

@@ -1,44 +1,28 @@
 //! Names of the original single-file layout (CompVis, "LDM") for keys of the diffusers layout.
 //!
-//! Mirrors diffusers' `convert_ldm_unet_checkpoint`, `convert_ldm_vae_checkpoint` and `convert_ldm_clip_checkpoint`,
-//! read from right to left: a network asks for a diffusers key and gets told where the original file keeps it.
+//! Mirrors diffusers' `convert_ldm_unet_checkpoint` and `convert_ldm_vae_checkpoint`, read from right to left: a
+//! network asks for a diffusers key and gets told where the original file keeps it.
 
-use super::Component;
-
-/// The name of `key` in an original file; `exists` tells whether the file has a name.
+/// The original name of a UNet's `key`; `has` tells whether the file has a name.
 ///
 /// The UNet's blocks are numbered through without regard to their kind, so the number of layers in a block has to be
 /// known: it shows in where the first downsampler stands.
-pub(super) fn original_name(
-    component: Component,
-    key: &str,
-    exists: &dyn Fn(&str) -> bool,
-) -> String {
-    let prefix = component.original_prefix();
-    let name = match component {
-        Component::UNet => {
-            let has = |name: String| exists(&format!("{prefix}{name}"));
-            let stage = (2..)
-                .take(8)
-                .find(|stage| has(format!("input_blocks.{stage}.0.op.weight")))
-                .unwrap_or(3);
-            unet(key, stage, &|block| {
-                has(format!("output_blocks.{block}.1.conv.weight"))
-            })
-        }
-        Component::Vae => {
-            let levels = (0..8)
-                .take_while(|level| {
-                    exists(&format!(
-                        "{prefix}encoder.down.{level}.block.0.norm1.weight"
-                    ))
-                })
-                .count();
-            vae(key, levels)
-        }
-        Component::TextEncoder | Component::TextEncoder2 | Component::Scheduler => key.to_owned(),
-    };
-    format!("{prefix}{name}")
+pub(super) fn unet_name(key: &str, has: &dyn Fn(&str) -> bool) -> String {
+    let stage = (2..)
+        .take(8)
+        .find(|stage| has(&format!("input_blocks.{stage}.0.op.weight")))
+        .unwrap_or(3);
+    unet(key, stage, &|block| {
+        has(&format!("output_blocks.{block}.1.conv.weight"))
+    })
+}
+
+/// The original name of a VAE's `key`; `has` tells whether the file has a name.
+pub(super) fn vae_name(key: &str, has: &dyn Fn(&str) -> bool) -> String {
+    let levels = (0..8)
+        .take_while(|level| has(&format!("encoder.down.{level}.block.0.norm1.weight")))
+        .count();
+    vae(key, levels)
 }
 
 /// The original names of a UNet's modules, from its config instead of a file.
@@ -83,6 +67,9 @@ fn unet(key: &str, stage: usize, second: &dyn Fn(usize) -> bool) -> String {
         ["conv_out", ..] => format!("out.2.{}", rest(1)),
         ["time_embedding", "linear_1", ..] => format!("time_embed.0.{}", rest(2)),
         ["time_embedding", "linear_2", ..] => format!("time_embed.2.{}", rest(2)),
+        // SDXL's sizes and pooled text.
+        ["add_embedding", "linear_1", ..] => format!("label_emb.0.0.{}", rest(2)),
+        ["add_embedding", "linear_2", ..] => format!("label_emb.0.2.{}", rest(2)),
         ["down_blocks", _, "downsamplers", ..] => {
             format!("input_blocks.{}.0.op.{}", (number(1) + 1) * stage, rest(5))
         }

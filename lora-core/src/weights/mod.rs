@@ -3,13 +3,24 @@
 mod checkpoint;
 mod checkpoint_error;
 mod component;
+mod component_files;
+mod layout;
 mod ldm_names;
+mod open_clip_names;
+mod other_model;
+mod place;
+mod pytorch_file;
+mod recognise;
 mod seeded;
 mod source;
+mod weight_files;
 
 pub use checkpoint::Checkpoint;
 pub use checkpoint_error::CheckpointError;
 pub use component::Component;
+pub(crate) use layout::Layout;
 pub use ldm_names::OriginalUNetNames;
+pub use other_model::OtherModel;
+pub use place::Place;
 pub use seeded::SeededWeights;
 pub use source::{StoredTensor, TensorProblem, TensorSource, WeightReader, Weights};

@@ -5,17 +5,16 @@ use std::{
     path::PathBuf,
 };
 
-use burn::tensor::{DType, Device, Element, FloatDType, Tensor, TensorData};
-use half::{bf16, f16};
-use safetensors::Dtype;
+use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
+use half::{bf16, f16, vec::HalfFloatVecExt};
 
-use crate::mapped_file::TensorView;
+use crate::safetensors_file::RawTensor;
 
 /// A tensor that a [`TensorSource`] found.
 #[derive(Debug)]
-pub enum StoredTensor<'a> {
-    /// Lies in a mapped file, as F32, F16 or BF16.
-    Mapped(TensorView<'a>),
+pub enum StoredTensor {
+    /// Was read from a file, as F32, F16 or BF16.
+    Raw(RawTensor),
     /// Was made in memory.
     Values(Vec<f32>),
 }
@@ -50,6 +49,15 @@ pub enum TensorProblem {
         /// The element type in the file.
         found: String,
     },
+    /// Its bytes cannot be read.
+    Unreadable {
+        /// The key.
+        key: String,
+        /// Its file.
+        file: PathBuf,
+        /// What the file's reader said.
+        reason: String,
+    },
     /// No part of the network asks for it.
     Unexpected {
         /// The key.
@@ -78,6 +86,8 @@ impl Display for TensorProblem {
                 "wrong type: {key} in {} is {found}; only F32, F16 and BF16 can be read",
                 file.display()
             ),
+            // The reason names file and key.
+            Self::Unreadable { reason, .. } => f.write_str(reason),
             Self::Unexpected { key, file } => write!(f, "unexpected: {key} in {}", file.display()),
         }
     }
@@ -88,8 +98,8 @@ pub trait TensorSource {
     /// The tensor `key`, which is to have `shape`.
     ///
     /// # Errors
-    /// [`TensorProblem`] when it is absent, of another shape or not a float.
-    fn find(&self, key: &str, shape: &[usize]) -> Result<StoredTensor<'_>, TensorProblem>;
+    /// [`TensorProblem`] when it is absent, of another shape, not a float or cannot be read.
+    fn find(&self, key: &str, shape: &[usize]) -> Result<StoredTensor, TensorProblem>;
 }
 
 /// Builds tensors from a [`TensorSource`], one at a time, and gathers every problem instead of stopping at the first.
@@ -188,39 +198,22 @@ impl Weights<'_> {
 }
 
 /// The tensor's elements as tensor data of type `to`; at most one copy of the tensor is made.
-fn converted(stored: StoredTensor<'_>, to: FloatDType, shape: Vec<usize>) -> TensorData {
+fn converted(stored: StoredTensor, to: FloatDType, shape: Vec<usize>) -> TensorData {
+    // A source gives floats of at most 32 bits only, which every one of these conversions takes.
     match (stored, to) {
-        (StoredTensor::Values(values), _) => {
-            TensorData::new(values, shape).convert_dtype(to.into())
+        (StoredTensor::Values(values), FloatDType::F16) => {
+            TensorData::new(Vec::<f16>::from_f32_slice(&values), shape)
         }
-        (StoredTensor::Mapped(view), FloatDType::F16) => half_data(view, f16::from_f32, shape),
-        (StoredTensor::Mapped(view), FloatDType::BF16) => half_data(view, bf16::from_f32, shape),
-        (StoredTensor::Mapped(view), _) => {
-            TensorData::new(view.to_f32().unwrap_or_default(), shape)
+        (StoredTensor::Values(values), FloatDType::BF16) => {
+            TensorData::new(Vec::<bf16>::from_f32_slice(&values), shape)
         }
+        (StoredTensor::Values(values), _) => TensorData::new(values, shape),
+        (StoredTensor::Raw(raw), FloatDType::F16) => {
+            TensorData::new(raw.to_f16().unwrap_or_default(), shape)
+        }
+        (StoredTensor::Raw(raw), FloatDType::BF16) => {
+            TensorData::new(raw.to_bf16().unwrap_or_default(), shape)
+        }
+        (StoredTensor::Raw(raw), _) => TensorData::new(raw.to_f32().unwrap_or_default(), shape),
     }
-}
-
-fn half_data<T: Element>(
-    view: TensorView<'_>,
-    narrow: fn(f32) -> T,
-    shape: Vec<usize>,
-) -> TensorData {
-    let halves = || view.bytes.as_chunks::<2>().0.iter();
-    let values: Vec<T> = match view.dtype {
-        Dtype::F16 => halves()
-            .map(|two| narrow(f16::from_le_bytes(*two).to_f32()))
-            .collect(),
-        Dtype::BF16 => halves()
-            .map(|two| narrow(bf16::from_le_bytes(*two).to_f32()))
-            .collect(),
-        _ => view
-            .bytes
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|four| narrow(f32::from_le_bytes(*four)))
-            .collect(),
-    };
-    TensorData::new(values, shape)
 }

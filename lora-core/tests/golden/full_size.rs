@@ -26,7 +26,7 @@ impl Counter {
 }
 
 impl TensorSource for Counter {
-    fn find(&self, key: &str, shape: &[usize]) -> Result<StoredTensor<'_>, TensorProblem> {
+    fn find(&self, key: &str, shape: &[usize]) -> Result<StoredTensor, TensorProblem> {
         let part = key.split('.').next().unwrap_or_default().to_owned();
         *self.0.borrow_mut().entry(part).or_default() += shape.iter().product::<usize>();
         Err(TensorProblem::Missing {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lora_core::{
-    BaseModel, ModelSource, TokenIds, mapped_file::MappedSafetensors, text_encoder::TokenRows,
+    BaseModel, ModelSource, TokenIds, safetensors_file::SafetensorsFile, text_encoder::TokenRows,
     tokenizer::ROW_LENGTH,
 };
 
@@ -26,11 +26,11 @@ pub fn tiny_sd15() -> BaseModel {
 }
 
 /// A safetensors file of reference tensors.
-pub struct Golden(MappedSafetensors);
+pub struct Golden(SafetensorsFile);
 
 impl Golden {
     pub fn open(name: &str) -> Self {
-        Self(MappedSafetensors::open(path(name)).unwrap())
+        Self(SafetensorsFile::open(path(name)).unwrap())
     }
 
     pub fn names(&self) -> Vec<String> {
@@ -38,15 +38,11 @@ impl Golden {
     }
 
     pub fn values(&self, name: &str) -> Vec<f32> {
-        let view = self
-            .0
-            .view(name)
-            .unwrap_or_else(|| panic!("{name} is not in the file"));
-        view.to_f32().unwrap()
+        self.0.read(name).unwrap().to_f32().unwrap()
     }
 
     pub fn shape(&self, name: &str) -> Vec<usize> {
-        self.0.view(name).unwrap().shape.to_vec()
+        self.0.info(name).unwrap().shape.clone()
     }
 
     pub fn tensor<const D: usize>(&self, name: &str) -> Tensor<D> {
@@ -56,8 +52,9 @@ impl Golden {
 
     /// An I32 tensor.
     pub fn integers(&self, name: &str) -> Vec<i32> {
-        let view = self.0.view(name).unwrap();
-        view.bytes
+        let stored = self.0.read(name).unwrap();
+        stored
+            .bytes
             .as_chunks::<4>()
             .0
             .iter()

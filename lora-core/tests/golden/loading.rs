@@ -2,10 +2,12 @@
 
 use std::{collections::HashMap, fs, path::Path};
 
-use burn::tensor::Device;
+use burn::tensor::{Device, FloatDType};
 use lora_core::{
-    BaseModel, ModelSource, Precision,
-    mapped_file::MappedSafetensors,
+    BaseModel, Family, ModelSource, Precision,
+    diffusion::PredictionType,
+    safetensors_file::{RawTensor, SafetensorsFile},
+    unet::{AddedConditions, Conditions},
     weights::{CheckpointError, TensorProblem},
 };
 use safetensors::tensor::{TensorView, serialize_to_file};
@@ -36,7 +38,7 @@ fn unet_output(model: &BaseModel) -> burn::tensor::Tensor<4> {
 
 #[test]
 fn single_files_equal_the_references_too() {
-    for name in ["tiny-sd15"] {
+    for name in ["tiny-sd15", "tiny-sd21", "tiny-sdxl"] {
         let file = golden::path(&format!("{name}.safetensors"));
         let model = load(&file, Some(&golden::path(name))).unwrap();
         assert_equals_reference(&model, name);
@@ -60,7 +62,7 @@ fn other_files_and_folders_are_refused_by_name() {
     fs::write(&ckpt, b"PK").unwrap();
     assert!(matches!(
         load(&ckpt, None).unwrap_err(),
-        CheckpointError::Format { .. }
+        CheckpointError::PyTorch { .. }
     ));
     assert!(matches!(
         load(folder.path(), None).unwrap_err(),
@@ -119,19 +121,17 @@ fn rewrite(
     to: &Path,
     change: impl Fn(&str, Vec<usize>) -> Option<(String, Vec<usize>)>,
 ) {
-    let file = MappedSafetensors::open(from).unwrap();
-    let tensors: Vec<(String, TensorView<'_>)> = file
-        .names()
-        .iter()
-        .filter_map(|name| {
-            let view = file.view(name).unwrap();
-            let (name, shape) = change(name, view.shape.to_vec())?;
-            Some((
-                name,
-                TensorView::new(view.dtype, shape, view.bytes).unwrap(),
-            ))
-        })
-        .collect();
+    let file = SafetensorsFile::open(from).unwrap();
+    let stored = file.names().into_iter().filter_map(|name| {
+        let stored = file.read(&name).unwrap();
+        let (name, shape) = change(&name, stored.shape.clone())?;
+        Some((name, RawTensor { shape, ..stored }))
+    });
+    let stored: Vec<(String, RawTensor)> = stored.collect();
+    let tensors = stored.iter().map(|(name, stored)| {
+        let view = TensorView::new(stored.dtype, stored.shape.clone(), &stored.bytes);
+        (name, view.unwrap())
+    });
     serialize_to_file(tensors, None, to).unwrap();
 }
 
@@ -150,7 +150,7 @@ fn shards_are_found_through_their_index() {
             &folder.path().join("unet").join(&name),
             |key, shape| (key.len() % 2 == shard).then(|| (key.to_owned(), shape)),
         );
-        let file = MappedSafetensors::open(folder.path().join("unet").join(&name)).unwrap();
+        let file = SafetensorsFile::open(folder.path().join("unet").join(&name)).unwrap();
         index.extend(file.names().into_iter().map(|key| (key, name.clone())));
     }
     fs::remove_file(whole).unwrap();
@@ -210,30 +210,67 @@ fn all_tensors_that_do_not_fit_are_reported_at_once() {
     assert!(message.contains("conv_out.bais") && message.contains("model.safetensors"));
 }
 
+/// The UNet's answer with weights in `precision`, against f32's.
+fn assert_nearly(name: &str, precision: Precision, limit: f32) {
+    let golden = Golden::open(&format!("forward/{name}.safetensors"));
+    let source = ModelSource {
+        precision,
+        ..ModelSource::new(golden::path(name))
+    };
+    let model = BaseModel::load(&source, &Device::flex()).unwrap();
+    let dtype = FloatDType::from(precision);
+    let added = (model.family == Family::Sdxl).then(|| AddedConditions {
+        pooled: golden.tensor::<2>("unet.pooled").cast(dtype),
+        sizes: golden.sizes("unet.time_ids"),
+    });
+    let conditions = Conditions {
+        text: golden.tensor::<3>("unet.context").cast(dtype),
+        added,
+    };
+    let latents = golden.tensor::<4>("unet.latents").cast(dtype);
+    let timesteps = golden.timesteps("unet.timesteps");
+    let out = model.unet.forward(latents, &timesteps, &conditions);
+    assert_close(out.cast(FloatDType::F32), &golden, "unet.out", limit);
+}
+
 #[test]
 fn half_precision_bases_answer_nearly_the_same() {
-    let golden = Golden::open("forward/tiny-sd15.safetensors");
-    // bf16 keeps 8 bits and f16 11: what the networks' depth makes of 2⁻⁹ and 2⁻¹² a rounding.
-    for (precision, limit) in [(Precision::Bf16, 6e-2), (Precision::F16, 8e-3)] {
-        let model = BaseModel::load(
-            &ModelSource {
-                precision,
-                ..ModelSource::new(golden::path("tiny-sd15"))
-            },
-            &Device::flex(),
-        )
-        .unwrap();
-        let dtype = burn::tensor::FloatDType::from(precision);
-        let out = model.unet.forward(
-            golden.tensor::<4>("unet.latents").cast(dtype),
-            &[37.0, 951.0],
-            &golden.tensor::<3>("unet.context").cast(dtype).into(),
-        );
-        assert_close(
-            out.cast(burn::tensor::FloatDType::F32),
-            &golden,
-            "unet.out",
-            limit,
-        );
+    for name in ["tiny-sd15", "tiny-sd21", "tiny-sdxl"] {
+        // bf16 keeps 8 bits and f16 11: what the networks' depth makes of 2⁻⁹ and 2⁻¹² a rounding.
+        assert_nearly(name, Precision::Bf16, 6e-2);
+        assert_nearly(name, Precision::F16, 8e-3);
     }
+}
+
+#[test]
+fn another_vae_and_prediction_type_overrule_the_models_own() {
+    let golden = Golden::open("forward/tiny-sdxl.safetensors");
+    for vae in ["tiny-sdxl/vae", "tiny-sdxl"] {
+        let source = ModelSource {
+            vae: Some(golden::path(vae)),
+            prediction_type: Some(PredictionType::VPrediction),
+            ..ModelSource::new(golden::path("tiny-sd15"))
+        };
+        let mut model = BaseModel::load(&source, &Device::flex()).unwrap();
+        assert_eq!(model.scheduler.prediction_type, PredictionType::VPrediction);
+        assert!((model.vae.scaling_factor() - 0.13025).abs() < 1e-9);
+        // Also when it is read again.
+        for _ in 0..2 {
+            let picture = model.vae.decode(golden.tensor("vae.decode_in_scaled"));
+            assert_close(picture, &golden, "vae.decode_out", 2e-5);
+            model.vae.release();
+            model.vae.restore().unwrap();
+        }
+    }
+}
+
+#[test]
+fn text_encoders_come_back_as_they_were() {
+    let name = "tiny-sdxl";
+    let mut model = load(&golden::path(name), None).unwrap();
+    model.text.release();
+    assert_eq!(model.networks().len(), 1);
+    model.text.restore().unwrap();
+    assert_eq!(model.networks().len(), 3);
+    assert_equals_reference(&model, name);
 }

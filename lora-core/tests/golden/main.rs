@@ -7,6 +7,7 @@ mod forward;
 mod full_size;
 mod fused;
 mod golden;
+mod layouts;
 mod loading;
 mod lora;
 mod samplers;

@@ -3,10 +3,10 @@
 use std::fs;
 
 use lora_core::lora_file::LoraFile;
-use lora_core::mapped_file::{MappedSafetensors, SafetensorsFileError};
+use lora_core::safetensors_file::{LayoutProblem, SafetensorsFile, SafetensorsFileError};
 use proptest::prelude::*;
 
-use crate::repository;
+use crate::{assert_heap_is_small, repository};
 
 const NAME: &str = "damaged.safetensors";
 
@@ -19,14 +19,15 @@ fn read(bytes: &[u8]) -> Result<LoraFile, String> {
     if let Err(message) = &result {
         assert!(message.contains(NAME), "{message}");
     }
+    assert_heap_is_small();
     result
 }
 
-fn open(bytes: &[u8]) -> Result<MappedSafetensors, SafetensorsFileError> {
+fn open(bytes: &[u8]) -> Result<SafetensorsFile, SafetensorsFileError> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(NAME);
     fs::write(&path, bytes).unwrap();
-    MappedSafetensors::open(path)
+    SafetensorsFile::open(path)
 }
 
 fn with_header(header: &str, data: &[u8]) -> Vec<u8> {
@@ -86,7 +87,11 @@ fn each_kind_of_damage_has_its_error() {
         Err(SafetensorsFileError::HeaderTooLong { .. })
     ));
     assert!(matches!(
-        open(&length(99_000_000)),
+        open(&length(10_000_001)),
+        Err(SafetensorsFileError::HeaderTooLong { .. })
+    ));
+    assert!(matches!(
+        open(&length(9_000_000)),
         Err(SafetensorsFileError::HeaderTruncated { .. })
     ));
     assert!(matches!(
@@ -117,27 +122,197 @@ fn each_kind_of_damage_has_its_error() {
 #[test]
 fn a_folder_and_a_missing_file_are_errors() {
     let folder = tempfile::tempdir().unwrap();
-    let error = MappedSafetensors::open(folder.path()).unwrap_err();
+    let error = SafetensorsFile::open(folder.path()).unwrap_err();
     assert!(matches!(error, SafetensorsFileError::NotAFile { .. }));
-    let error = MappedSafetensors::open(folder.path().join(NAME)).unwrap_err();
+    let error = SafetensorsFile::open(folder.path().join(NAME)).unwrap_err();
     assert!(matches!(error, SafetensorsFileError::Io { .. }) && error.to_string().contains(NAME));
+}
+
+#[test]
+fn a_file_shortened_after_it_was_opened_names_the_tensor() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(NAME);
+    fs::write(&path, small()).unwrap();
+    let file = SafetensorsFile::open(&path).unwrap();
+    fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(small().len() as u64 - 1)
+        .unwrap();
+    assert!(file.read("a.lora_down.weight").is_ok());
+    let error = file.read("a.lora_up.weight").unwrap_err();
+    assert!(matches!(error, SafetensorsFileError::Tensor { .. }));
+    let message = error.to_string();
+    assert!(message.contains("a.lora_up.weight") && message.contains(NAME));
+}
+
+#[test]
+fn rows_and_blocks_are_parts_of_the_whole() {
+    let golden = repository("testdata/golden/lora/tiny-sd15-lora.safetensors");
+    let file = SafetensorsFile::open(&golden).unwrap();
+    let name = file
+        .names()
+        .into_iter()
+        .find(|name| file.info(name).unwrap().shape.first() > Some(&8))
+        .unwrap();
+    let whole = file.read(&name).unwrap();
+    let rows = file.read_rows(&name, 3..7).unwrap();
+    let row = whole.bytes.len() / whole.shape[0];
+    assert_eq!(rows.shape, [&[4], &whole.shape[1..]].concat());
+    assert_eq!(rows.bytes, whole.bytes[3 * row..7 * row]);
+    assert!(file.read_rows(&name, 0..whole.shape[0] + 1).is_err());
+
+    let mut data = Vec::new();
+    file.visit_data(|block| data.extend_from_slice(block))
+        .unwrap();
+    assert!(fs::read(&golden).unwrap().ends_with(&data));
+    let sizes = file
+        .names()
+        .into_iter()
+        .map(|name| file.read(&name).unwrap().bytes.len());
+    assert_eq!(data.len(), sizes.sum::<usize>());
+}
+
+/// A header of tensors of bytes, each with its element count and offsets.
+fn byte_tensors(tensors: &[(&str, u64, u64, u64)]) -> String {
+    let describe = |(name, count, start, end): &(&str, u64, u64, u64)| {
+        format!(r#""{name}":{{"dtype":"U8","shape":[{count}],"data_offsets":[{start},{end}]}}"#)
+    };
+    let tensors: Vec<_> = tensors.iter().map(describe).collect();
+    format!("{{{}}}", tensors.join(","))
+}
+
+/// What is wrong with the layout of `header`'s tensors.
+fn layout_problem(header: &str) -> LayoutProblem {
+    match open(&with_header(header, &[0; 8])).unwrap_err() {
+        SafetensorsFileError::Layout { problem, .. } => problem,
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn tensors_that_contradict_one_another_are_named() {
+    let overlap = byte_tensors(&[("a", 4, 0, 4), ("b", 4, 3, 7)]);
+    assert_eq!(
+        layout_problem(&overlap),
+        LayoutProblem::Overlap {
+            key: "b".to_owned(),
+            start: 3,
+            before: "a".to_owned(),
+            end: 4,
+        }
+    );
+    let hole = byte_tensors(&[("b", 3, 5, 8), ("a", 4, 0, 4)]);
+    assert_eq!(
+        layout_problem(&hole),
+        LayoutProblem::Hole {
+            key: "b".to_owned(),
+            start: 5,
+            end: 4,
+        }
+    );
+    let sizes = [
+        byte_tensors(&[("a", 4, 0, 5)]),
+        byte_tensors(&[("a", 4, 4, 0)]),
+        byte_tensors(&[("a", u64::MAX, 0, 8)]),
+        byte_tensors(&[("a", 8, 0, 8)]).replace("U8", "F32"),
+        byte_tensors(&[("a", 3, 0, 2)]).replace("U8", "F4"),
+        byte_tensors(&[("a", 8, 0, 8)]).replace("[8]", "[4294967296,4294967296,4294967296]"),
+    ];
+    for header in sizes {
+        let problem = layout_problem(&header);
+        assert!(
+            matches!(&problem, LayoutProblem::Size { key, .. } if key == "a"),
+            "{problem}"
+        );
+    }
+}
+
+#[test]
+fn a_tensor_that_is_badly_described_is_named() {
+    let good = byte_tensors(&[("one", 8, 0, 8)]);
+    let cases = [
+        good.replace("U8", "U9"),
+        good.replace(r#""shape":[8],"#, ""),
+        good.replace("[8]", "[-8]"),
+        good.replace("[8]", "8"),
+        good.replace("[0,8]", "[0]"),
+        good.replace("[0,8]", "[0,8.5]"),
+        byte_tensors(&[("one", 8, 0, 8), ("one", 8, 0, 8)]),
+    ];
+    for header in cases {
+        let error = open(&with_header(&header, &[0; 8])).unwrap_err();
+        assert!(
+            matches!(error, SafetensorsFileError::Header { .. }),
+            "{error}"
+        );
+        let message = error.to_string();
+        assert!(
+            message.contains(NAME) && message.contains("one"),
+            "{message}"
+        );
+    }
+}
+
+#[test]
+fn tensors_without_elements_may_stand_anywhere() {
+    let header = byte_tensors(&[("end", 0, 8, 8), ("all", 8, 0, 8), ("start", 0, 0, 0)]);
+    let file = open(&with_header(&header, &[0; 8])).unwrap();
+    assert_eq!(file.names(), ["start", "all", "end"]);
+    assert!(file.read("end").unwrap().bytes.is_empty());
 }
 
 /// Offsets that only fit into 64 bits must not overflow when lengths are added up.
 #[test]
 fn offsets_near_the_end_of_all_integers_are_an_error() {
     let size = u64::MAX / 8;
-    let tensors: Vec<String> = (0..8)
-        .map(|i| {
-            let (start, end) = (i * size, (i + 1) * size);
-            format!(r#""t{i}":{{"dtype":"U8","shape":[{size}],"data_offsets":[{start},{end}]}}"#)
-        })
+    let names: Vec<String> = (0..8).map(|i| format!("t{i}")).collect();
+    let tensors: Vec<_> = names
+        .iter()
+        .zip(0..)
+        .map(|(name, i)| (name.as_str(), size, i * size, (i + 1) * size))
         .collect();
-    let header = format!("{{{}}}", tensors.join(","));
-    assert!(matches!(
-        open(&with_header(&header, b"")),
-        Err(SafetensorsFileError::WrongLength { .. })
-    ));
+    assert!(open(&with_header(&byte_tensors(&tensors), b"")).is_err());
+}
+
+/// Headers as long as can be, of what costs most memory for its length: the file is small, and so is what it takes.
+#[test]
+fn a_hostile_header_takes_little_memory() {
+    let longest = 9_999_000;
+    let repeated = |begin: &str, piece: &dyn Fn(usize) -> String, end: &str| {
+        let mut header = begin.to_owned();
+        let mut index = 0;
+        while header.len() < longest {
+            header += &piece(index);
+            index += 1;
+        }
+        header + end
+    };
+    let headers = [
+        repeated(
+            r#"{"__metadata__":{"":"""#,
+            &|i| format!(r#","{i:x}":"""#),
+            "}}",
+        ),
+        repeated(
+            "{",
+            &|i| format!(r#""{i:x}":{{"dtype":"U8","shape":[0],"data_offsets":[0,0]}},"#),
+            r#""z":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}"#,
+        ),
+        repeated(
+            r#"{"a":{"dtype":"U8","shape":[1"#,
+            &|_| ",1".to_owned(),
+            r#"],"data_offsets":[0,1]}}"#,
+        ),
+        repeated(r#"{"a":"#, &|_| "[".to_owned(), ""),
+        repeated(r#"{"a":""#, &|_| "\\u0041".to_owned(), r#""}"#),
+    ];
+    for header in headers {
+        // Nearly all are valid safetensors, and none is a LoRA.
+        let message = read(&with_header(&header, b"")).unwrap_err();
+        assert!(message.len() < 4000, "a message of {} bytes", message.len());
+    }
 }
 
 #[test]

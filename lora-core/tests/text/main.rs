@@ -2,13 +2,31 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod base_model_tools;
 mod damaged_files;
+mod damaged_models;
+mod layouts;
 mod lora_file;
+mod lora_tools;
 mod metadata;
+mod module_name;
 mod prompt_syntax;
+mod side_file;
 mod tokenizer;
 
 use std::path::{Path, PathBuf};
+
+use peak_alloc::PeakAlloc;
+
+/// Counts what all tests of this binary allocate together.
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
+
+/// Fails when the heap was ever larger than reading a small file may make it, whatever the file says of itself.
+fn assert_heap_is_small() {
+    let peak = HEAP.peak_usage_as_mb();
+    assert!(peak < 200.0, "the heap grew to {peak} MB");
+}
 
 /// A file or folder of the repository.
 fn repository(path: &str) -> PathBuf {

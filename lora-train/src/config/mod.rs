@@ -56,6 +56,9 @@ impl TrainConfig {
         };
         let mut spec = self.lora.clone();
         spec.targets.retain(learns);
+        if !spec.targets.contains(&Target::Convolution) {
+            (spec.conv_rank, spec.conv_alpha) = (None, None);
+        }
         spec
     }
 

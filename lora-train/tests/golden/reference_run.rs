@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use burn::tensor::{Device, Tensor, TensorData};
 use lora_core::{
     BaseModel, Family, Matrices, ModelSource, TokenIds, adapter::LoraSpec,
-    mapped_file::MappedSafetensors, text_encoder::TokenRows,
+    safetensors_file::SafetensorsFile, text_encoder::TokenRows,
 };
 use lora_optim::{Optimizer, OptimizerConfig};
 use lora_train::{Batch, BatchText, Learner};
@@ -17,11 +17,11 @@ pub fn path(name: &str) -> PathBuf {
         .join(name)
 }
 
-pub struct Golden(MappedSafetensors);
+pub struct Golden(SafetensorsFile);
 
 impl Golden {
     pub fn open(name: &str) -> Self {
-        Self(MappedSafetensors::open(path(name)).unwrap())
+        Self(SafetensorsFile::open(path(name)).unwrap())
     }
 
     pub fn names(&self) -> Vec<String> {
@@ -29,12 +29,13 @@ impl Golden {
     }
 
     pub fn values(&self, name: &str) -> Vec<f32> {
-        self.0.view(name).unwrap().to_f32().unwrap()
+        self.0.read(name).unwrap().to_f32().unwrap()
     }
 
     pub fn integers(&self, name: &str) -> Vec<i32> {
-        let view = self.0.view(name).unwrap();
-        view.bytes
+        let stored = self.0.read(name).unwrap();
+        stored
+            .bytes
             .as_chunks::<4>()
             .0
             .iter()
@@ -44,7 +45,7 @@ impl Golden {
 
     /// The tensor as a matrix: a convolution's input channels and kernel are joined.
     pub fn matrix(&self, name: &str) -> Tensor<2> {
-        let rows = self.0.view(name).unwrap().shape[0];
+        let rows = self.0.info(name).unwrap().shape[0];
         let values = self.values(name);
         let columns = values.len() / rows;
         Tensor::from_data(TensorData::new(values, [rows, columns]), &Device::flex())

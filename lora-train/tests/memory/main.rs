@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Distribution, Tensor};
 use lora_core::{
-    BaseModel, ModelSource, TokenIds, adapter::LoraSpec, mapped_file::MappedSafetensors,
+    BaseModel, ModelSource, TokenIds, adapter::LoraSpec, safetensors_file::SafetensorsFile,
 };
 use lora_optim::{OptimizerConfig, Rates};
 use lora_train::{Batch, BatchText, Denoising, Learner, config::ObjectiveConfig};
@@ -37,12 +37,12 @@ fn elements() -> (usize, usize) {
     ];
     let mut sizes = Vec::new();
     for file in files {
-        let file = MappedSafetensors::open(base.join(file)).unwrap();
+        let file = SafetensorsFile::open(base.join(file)).unwrap();
         let names = file.names();
         sizes.extend(
             names
                 .iter()
-                .map(|name| file.view(name).unwrap().shape.iter().product::<usize>()),
+                .map(|name| file.info(name).unwrap().shape.iter().product::<usize>()),
         );
     }
     (sizes.iter().sum(), sizes.into_iter().max().unwrap())

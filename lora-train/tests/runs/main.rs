@@ -1,6 +1,8 @@
 //! Whole runs through the public API: files, events, commands, and what happens when numbers go wrong.
 #![cfg(test)]
 
+mod families;
+
 use std::{
     fs,
     ops::ControlFlow,
@@ -19,8 +21,14 @@ use safetensors::{
     tensor::{TensorView, serialize_to_file},
 };
 
+fn golden(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../testdata/golden")
+        .join(name)
+}
+
 fn tiny() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../testdata/golden/tiny-sd15")
+    golden("tiny-sd15")
 }
 
 /// Three pictures of 64 × 64, shown twice an epoch in batches of two: three steps an epoch, two epochs.
