@@ -8,7 +8,7 @@ use crate::{
     adapter::{self, Injected, LoraSpec, Sites, SpecError, Strength},
     diffusion::{PredictionType, SchedulerConfig},
     lora_file::LoraFile,
-    model_configs::text_components,
+    model_configs::{text_components, vae_config},
     text_encoder::{TextEncoder, TextEncoderConfig},
     tokenizer::Tokenizer,
     unet::UNet,
@@ -115,7 +115,11 @@ impl BaseModel {
         let vae = read_vae(source, &checkpoint, &configs, device, &mut problems)?;
         none_of(problems, checkpoint.path())?;
         let mut scheduler = configs.scheduler.clone();
-        if let Some(prediction_type) = source.prediction_type {
+        let marked = checkpoint.marks_v_prediction();
+        if let Some(prediction_type) = source
+            .prediction_type
+            .or(marked.then_some(PredictionType::VPrediction))
+        {
             scheduler.prediction_type = prediction_type;
         }
         let again = |source: &ModelSource| (source.clone(), configs.clone(), device.clone());
@@ -334,13 +338,19 @@ fn read_vae(
         .as_ref()
         .map(|path| Checkpoint::open_vae(path, source.config.as_deref()));
     let other = other.transpose()?;
+    // A VAE's folder describes it; a file has the shape that the model's own has.
+    let described = source.vae.as_ref().is_some_and(|path| path.is_dir());
+    let config = match &other {
+        Some(vae) if described => vae_config(vae)?,
+        _ => configs.vae.clone(),
+    };
     let checkpoint = other.as_ref().unwrap_or(checkpoint);
     checkpoint.build(
         Component::Vae,
         device,
         FloatDType::F32,
         problems,
-        |weights| Vae::new(&configs.vae, weights),
+        |weights| Vae::new(&config, weights),
     )
 }
 

@@ -53,9 +53,8 @@ impl ModelConfigs {
     /// A config that is missing, cannot be parsed or asks for the impossible, by file and field.
     pub fn read(checkpoint: &Checkpoint) -> Result<Self, CheckpointError> {
         let unet: UNetConfig = checkpoint.config(Component::UNet)?;
-        let vae: VaeConfig = checkpoint.config(Component::Vae)?;
+        let vae = vae_config(checkpoint)?;
         refuse(checkpoint, Component::UNet, unet.unsupported())?;
-        refuse(checkpoint, Component::Vae, vae.unsupported())?;
         let family = unet.family();
         let text = text_components(family)
             .iter()
@@ -73,6 +72,13 @@ impl ModelConfigs {
     pub fn native_side(&self) -> u32 {
         (self.unet.sample_size * self.vae.reduction()) as u32
     }
+}
+
+/// The config of a checkpoint's VAE, checked.
+pub(crate) fn vae_config(checkpoint: &Checkpoint) -> Result<VaeConfig, CheckpointError> {
+    let vae: VaeConfig = checkpoint.config(Component::Vae)?;
+    refuse(checkpoint, Component::Vae, vae.unsupported())?;
+    Ok(vae)
 }
 
 fn published<T: DeserializeOwned>(component: Component, family: Family) -> T {

@@ -98,6 +98,7 @@ pub(crate) fn facts(
         caption_dropout_rate: config.dataset.caption.dropout,
         max_token_length: (config.model.max_tokens > 75).then_some(config.model.max_tokens),
         clip_skip: (config.model.clip_skip > 1).then_some(config.model.clip_skip),
+        family: model.family,
         v_prediction: model.scheduler.prediction_type == PredictionType::VPrediction,
         noise_offset: config.objective.noise_offset,
         min_snr_gamma: config.objective.min_snr_gamma,

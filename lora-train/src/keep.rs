@@ -2,10 +2,7 @@
 
 use std::path::Path;
 
-use lora_core::{
-    Family,
-    lora_file::{Privacy, Written},
-};
+use lora_core::lora_file::{Privacy, SideFile, Written};
 
 use crate::{
     Event, TrainError, draw,
@@ -46,20 +43,23 @@ impl Run<'_> {
     pub(crate) fn save_last(&mut self) -> Result<(), TrainError> {
         let path = self.folder.last_file();
         self.save(&path, self.plan.epochs)?;
-        let card = serde_json::json!({
-            "activation text": self.config.output.trigger,
-            "preferred weight": 1.0,
-            "sd version": match self.model().family {
-                Family::Sd1 => "SD1",
-                Family::Sd2 => "SD2",
-                Family::Sdxl => "SDXL",
-            },
-            "description": self.config.output.comment.clone().unwrap_or_default(),
-        });
-        let name = format!("{}.json", self.config.output.name);
-        self.folder.write(name, format!("{card:#}\n").as_bytes())?;
+        let card = SideFile {
+            description: self.config.output.comment.clone().unwrap_or_default(),
+            family: self.model().family,
+            activation_text: self.config.output.trigger.clone(),
+            ..SideFile::default()
+        };
+        card.write(&path, self.privacy())?;
         self.outcome.last = Some(path);
         Ok(())
+    }
+
+    fn privacy(&self) -> Privacy {
+        if self.config.output.private {
+            Privacy::Private
+        } else {
+            Privacy::Open
+        }
     }
 
     fn save(&mut self, path: &Path, epoch: u64) -> Result<Written, TrainError> {
@@ -68,13 +68,8 @@ impl Run<'_> {
         self.facts.epoch = epoch;
         self.facts.steps = self.outcome.steps;
         self.facts.training_finished_at = now();
-        let privacy = if self.config.output.private {
-            Privacy::Private
-        } else {
-            Privacy::Open
-        };
         let mut file = self.learner.model_mut().to_lora_file();
-        file.metadata = self.facts.metadata(privacy);
+        file.metadata = self.facts.metadata(self.privacy());
         if let Some(args) = network_args(&self.config.lora) {
             file.metadata.insert("ss_network_args".to_owned(), args);
         }

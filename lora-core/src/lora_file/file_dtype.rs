@@ -30,8 +30,18 @@ impl FileDtype {
         }
     }
 
+    /// The format of that name; `None` for one that LoRA files are not written in.
+    pub(crate) fn of_stored(stored: Dtype) -> Option<Self> {
+        match stored {
+            Dtype::F16 => Some(Self::F16),
+            Dtype::BF16 => Some(Self::Bf16),
+            Dtype::F32 => Some(Self::F32),
+            _ => None,
+        }
+    }
+
     /// `values` as little-endian bytes, rounded to nearest even; `None` when one of them is no longer finite.
-    pub(super) fn encode(self, values: &[f32]) -> Option<Vec<u8>> {
+    pub(crate) fn encode(self, values: &[f32]) -> Option<Vec<u8>> {
         match self {
             Self::F16 => collect(values, f16::from_f32, f16::is_finite, f16::to_le_bytes),
             Self::Bf16 => collect(values, bf16::from_f32, bf16::is_finite, bf16::to_le_bytes),

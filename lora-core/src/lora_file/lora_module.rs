@@ -3,6 +3,7 @@
 use burn::tensor::TensorData;
 
 use super::LoraProblem;
+use crate::linear_algebra::Matrix;
 
 /// The factors of one adapted layer: its weight changes by `alpha / rank · up · down`.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,6 +17,11 @@ pub struct LoraModule {
 }
 
 impl LoraModule {
+    /// The keys of the down factor, the up factor and alpha of the module `name` in kohya's layout.
+    pub fn keys(name: &str) -> [String; 3] {
+        ["lora_down.weight", "lora_up.weight", "alpha"].map(|part| format!("{name}.{part}"))
+    }
+
     /// The inner dimension of the two factors.
     pub fn rank(&self) -> usize {
         self.down.shape().first().copied().unwrap_or(0)
@@ -29,6 +35,41 @@ impl LoraModule {
     /// Number of values in the two factors.
     pub fn parameters(&self) -> usize {
         self.down.num_elements() + self.up.num_elements()
+    }
+
+    /// Whether all values are numbers.
+    pub fn is_finite(&self) -> bool {
+        let finite = |data: &TensorData| data.iter::<f32>().all(f32::is_finite);
+        finite(&self.down) && finite(&self.up) && self.alpha.is_finite()
+    }
+
+    /// Whether the module changes nothing, because alpha or all of a factor is zero: it was not trained.
+    pub fn is_zero(&self) -> bool {
+        let zero = |data: &TensorData| data.iter::<f32>().all(|value| value == 0.0);
+        self.alpha == 0.0 || zero(&self.up) || zero(&self.down)
+    }
+
+    /// `up`, `[out, rank]`, and `downᵀ`, `[in · kernel height · kernel width, rank]`: the correction is the scale times the
+    /// first, times the transpose of the second.
+    pub(crate) fn factors(&self) -> [Matrix; 2] {
+        let rank = self.rank().max(1);
+        let [up, down] = [&self.up, &self.down].map(|data| data.iter().collect::<Vec<f32>>());
+        [
+            Matrix::from_rows(up.len() / rank, rank, &up),
+            Matrix::from_columns(down.len() / rank, rank, &down),
+        ]
+    }
+
+    /// A module of the same layer with these factors, given as [`Self::factors`] gives them, and this scale.
+    pub(crate) fn with_factors(&self, up: &Matrix, down: &Matrix, scale: f32) -> Self {
+        let rank = up.columns();
+        let (mut up_shape, mut down_shape) = (self.up.shape().to_vec(), self.down.shape().to_vec());
+        (up_shape[1], down_shape[0]) = (rank, rank);
+        Self {
+            up: TensorData::new(up.to_rows(), up_shape),
+            down: TensorData::new(down.to_columns(), down_shape),
+            alpha: scale * rank as f32,
+        }
     }
 
     /// What forbids to use this module, called `name`.

@@ -2,29 +2,52 @@
 //!
 //! A safetensors file with three tensors per adapted module, `<module>.lora_down.weight`, `<module>.lora_up.weight` and
 //! `<module>.alpha`, and string metadata: `ss_*` about the training, `modelspec.*` about the model, `sshs_*` hashes.
+//! The layouts of PEFT and diffusers are read into the same form, and PEFT's is written, too.
 
+mod adapter_config;
+mod adapter_kind;
+mod contents;
+mod detect_family;
+mod family_entries;
 mod file_dtype;
+mod file_size;
 mod hash_check;
 mod hashes;
+mod key;
 mod layout;
 mod lora_module;
 mod model_spec;
 mod problem;
+mod programs;
 mod python_text;
 mod read;
+mod side_file;
+mod split_scale;
 mod training_facts;
 mod training_metadata;
 mod write;
+mod write_peft;
 
 use std::collections::BTreeMap;
 
+pub use adapter_kind::AdapterKind;
+pub(crate) use family_entries::family_entries;
 pub use file_dtype::FileDtype;
+pub use file_size::file_size;
 pub use hash_check::HashCheck;
 pub use hashes::ModelHashes;
+pub use key::LoraLayout;
+pub(crate) use layout::header as safetensors_header;
 pub use lora_module::LoraModule;
 pub use problem::{LoraProblem, LoraProblems};
-pub use read::LoraFileError;
-pub use training_facts::{BaseVersion, DatasetFolder, TrainingFacts};
+pub use programs::{Program, Unread};
+pub use read::{LoraFileError, StoredForm};
+pub use side_file::SideFile;
+pub(crate) use split_scale::split_scale;
+pub use training_facts::{
+    AugmentationFacts, BucketFacts, DatasetFolder, LossFacts, NoiseFacts, TrainingFacts,
+    ValidationFacts,
+};
 pub use training_metadata::Privacy;
 pub use write::{LoraWriteError, Written};
 

@@ -1,23 +1,15 @@
 //! The `modelspec.*` metadata of Stability AI's model metadata standard, as sd-scripts fills it.
 
-use super::{BaseVersion, TrainingFacts};
+use super::TrainingFacts;
 
-/// The version of the standard.
-const VERSION: &str = "1.0.1";
 const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 
-/// Entries without their `modelspec.` prefix.
+/// Entries of the training, without their `modelspec.` prefix.
 pub(super) fn entries(facts: &TrainingFacts) -> Vec<(&'static str, String)> {
     let (width, height) = facts.resolution;
-    let prediction = if facts.v_prediction { "v" } else { "epsilon" };
     let mut entries = vec![
-        ("architecture", architecture(facts.base_version).to_owned()),
         ("date", iso_date(facts.training_finished_at as i64)),
-        // The implementation whose module names the weights carry, not the program that trained them.
-        ("implementation", "diffusers".to_owned()),
-        ("prediction_type", prediction.to_owned()),
         ("resolution", format!("{width}x{height}")),
-        ("sai_model_spec", VERSION.to_owned()),
         ("title", facts.output_name.clone()),
     ];
     if let Some((first, end)) = facts.timestep_range {
@@ -27,12 +19,6 @@ pub(super) fn entries(facts: &TrainingFacts) -> Vec<(&'static str, String)> {
         entries.push(("encoder_layer", layers.to_string()));
     }
     entries
-}
-
-fn architecture(base: BaseVersion) -> &'static str {
-    match base {
-        BaseVersion::StableDiffusion1 => "stable-diffusion-v1/lora",
-    }
 }
 
 /// `2026-11-22T17:04:03` of a time in seconds since 1970, both UTC.

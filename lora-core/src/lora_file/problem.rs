@@ -4,6 +4,8 @@ use std::fmt;
 
 use safetensors::Dtype;
 
+use super::AdapterKind;
+
 /// How many problems a message spells out; the error value holds all of them.
 const SHOWN: usize = 20;
 
@@ -11,8 +13,40 @@ const SHOWN: usize = 20;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoraProblem {
     /// The file has no LoRA key at all.
-    #[error("no key of the form <module>.lora_down.weight")]
+    #[error("no key of the form <module>.lora_down.weight or <module>.lora_A.weight")]
     NoModules,
+    /// The file holds an adapter that is no LoRA, or more than one.
+    #[error(
+        "{kind} adapter ({count} keys such as {example}): only LoRA and LoCon can be read; merge it into its base model with \
+         the program that made it, then `lora extract` makes a LoRA of the difference"
+    )]
+    OtherKind {
+        /// What it is.
+        kind: AdapterKind,
+        /// How many tensors tell so.
+        count: usize,
+        /// The name of one of them.
+        example: String,
+    },
+    /// Two tensors are the same factor or alpha of one module, in different spellings.
+    #[error("{module} is in the file twice: {} and {}", keys[0], keys[1])]
+    Twice {
+        /// The module's name.
+        module: String,
+        /// The tensors' names.
+        keys: [String; 2],
+    },
+    /// PEFT's configuration, which has the alphas, cannot be read.
+    #[error("PEFT's adapter configuration cannot be read: {reason}")]
+    AdapterConfig {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Keys of a file that PEFT saved, without the configuration that it saved beside.
+    #[error(
+        "no adapter_config.json beside it; PEFT keeps alpha there, so copy it into the same folder"
+    )]
+    NoAdapterConfig,
     /// A key that is no part of a LoRA of this kind.
     #[error("unknown key {key}")]
     UnknownKey {
@@ -53,12 +87,27 @@ pub enum LoraProblem {
         /// What stands there: a number or a shape.
         found: String,
     },
+    /// A module whose name does not tell where in the network it is, which PEFT's keys say.
+    #[error(
+        "{module}: no path in the network is known for this name, so it cannot be written in PEFT's layout"
+    )]
+    NoPath {
+        /// The module's name.
+        module: String,
+    },
     /// A factor that cannot be stored because a value is infinite or NaN, or becomes so in the file's number format.
     #[error("{key} has a value that the file's number format cannot hold")]
     NotFinite {
         /// The tensor's name.
         key: String,
     },
+}
+
+impl LoraProblem {
+    /// Whether it is [`Self::OtherKind`].
+    pub(super) fn is_other_kind(&self) -> bool {
+        matches!(self, Self::OtherKind { .. })
+    }
 }
 
 /// All problems of one file, unknown keys first.

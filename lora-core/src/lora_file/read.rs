@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::TensorData;
 
-use super::{LoraFile, LoraModule, LoraProblem, LoraProblems};
-use crate::safetensors_file::{RawTensor, SafetensorsFile, SafetensorsFileError};
+use super::contents::{Contents, Parts};
+use super::key::module_name;
+use super::{FileDtype, LoraFile, LoraLayout, LoraModule, LoraProblem, LoraProblems};
+use crate::safetensors_file::{RawTensor, SafetensorsFileError};
 
 /// Why a LoRA file could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -24,46 +26,45 @@ pub enum LoraFileError {
     },
 }
 
-/// The keys of one module's tensors as they are found.
-#[derive(Default)]
-struct Parts<'a> {
-    down: Option<&'a str>,
-    up: Option<&'a str>,
-    alpha: Option<&'a str>,
+/// How a LoRA file stores its modules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredForm {
+    /// The spelling of its keys; the first, where it mixes several.
+    pub layout: LoraLayout,
+    /// The widest number format of its tensors.
+    pub dtype: FileDtype,
 }
 
-const DOWN: &str = ".lora_down.weight";
-const UP: &str = ".lora_up.weight";
-const ALPHA: &str = ".alpha";
-
 impl LoraFile {
-    /// Reads a LoRA file in sd-scripts' layout, stored as F16, BF16 or F32. A module without alpha gets its rank.
+    /// Reads a LoRA file of any [`LoraLayout`], stored as F16, BF16 or F32; or the folder in which PEFT or diffusers put it.
+    ///
+    /// Modules get the names that kohya's files of the same family have, also where the file spells them otherwise. Alpha
+    /// is that of the file, of PEFT's configuration if there is one, or else the rank.
     ///
     /// # Errors
     /// [`LoraFileError`] names the file and, all at once, each key that is unknown or missing, misshapen, of a type that
-    /// holds no such numbers, or an alpha that is not one finite number.
+    /// holds no such numbers, or an alpha that is not one finite number; adapters that are no LoRA are named by kind.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, LoraFileError> {
-        let file = SafetensorsFile::open(path)?;
-        let mut problems = Vec::new();
-        let names = file.names();
-        let mut parts = BTreeMap::<&str, Parts>::new();
-        for name in &names {
-            if !sort_in(name, &mut parts) {
-                problems.push(LoraProblem::UnknownKey { key: name.clone() });
-            }
-        }
-        if parts.is_empty() {
-            problems.insert(0, LoraProblem::NoModules);
-        }
+        Self::read_with_form(path).map(|(lora, _)| lora)
+    }
+
+    /// Reads a file like [`Self::read`], and tells in which form it is stored.
+    ///
+    /// # Errors
+    /// See [`Self::read`].
+    pub fn read_with_form(path: impl AsRef<Path>) -> Result<(Self, StoredForm), LoraFileError> {
+        let mut contents = Contents::open(path.as_ref())?;
+        let mut problems = std::mem::take(&mut contents.problems);
         let mut modules = BTreeMap::new();
-        for (name, parts) in parts {
-            match module(&file, name, &parts)? {
+        for (name, parts) in &contents.modules {
+            match module(&contents, name, parts)? {
                 Ok(module) => {
-                    modules.insert(name.to_owned(), module);
+                    modules.insert(name.clone(), module);
                 }
                 Err(found) => problems.extend(found),
             }
         }
+        let file = &contents.file;
         if !problems.is_empty() {
             return Err(LoraFileError::Problems {
                 path: file.path().to_path_buf(),
@@ -71,31 +72,22 @@ impl LoraFile {
             });
         }
         let metadata = file.metadata_entries();
-        Ok(Self {
+        let lora = Self {
             modules,
             metadata: metadata
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .collect(),
-        })
+        };
+        let form = StoredForm {
+            layout: contents
+                .layouts
+                .first()
+                .copied()
+                .unwrap_or(LoraLayout::Kohya),
+            dtype: contents.dtype(),
+        };
+        Ok((lora, form))
     }
-}
-
-/// Files the tensor called `name` under its module; false when the name is none of a LoRA.
-fn sort_in<'a>(name: &'a str, parts: &mut BTreeMap<&'a str, Parts<'a>>) -> bool {
-    let module = |suffix| {
-        name.strip_suffix(suffix)
-            .filter(|module: &&str| !module.is_empty())
-    };
-    if let Some(module) = module(DOWN) {
-        parts.entry(module).or_default().down = Some(name);
-    } else if let Some(module) = module(UP) {
-        parts.entry(module).or_default().up = Some(name);
-    } else if let Some(module) = module(ALPHA) {
-        parts.entry(module).or_default().alpha = Some(name);
-    } else {
-        return false;
-    }
-    true
 }
 
 /// Puts a module together, or says everything that is wrong with it.
@@ -103,45 +95,46 @@ fn sort_in<'a>(name: &'a str, parts: &mut BTreeMap<&'a str, Parts<'a>>) -> bool 
 /// # Errors
 /// Bytes that cannot be read.
 fn module(
-    file: &SafetensorsFile,
+    contents: &Contents,
     name: &str,
     parts: &Parts,
 ) -> Result<Result<LoraModule, Vec<LoraProblem>>, SafetensorsFileError> {
     let mut problems = Vec::new();
-    let read = |key: Option<&str>| key.map(|key| file.read(key)).transpose();
-    let mut factor = |stored: Option<RawTensor>, suffix: &str| {
-        let key = || format!("{name}{suffix}");
-        let Some(stored) = stored else {
-            problems.push(LoraProblem::MissingKey { key: key() });
-            return None;
+    let read = |key: &Option<String>| key.as_ref().map(|key| contents.file.read(key)).transpose();
+    let [down_key, up_key, _] = LoraModule::keys(name);
+    let mut factor = |key: &Option<String>, usual_key: String| {
+        let Some(stored) = read(key)? else {
+            problems.push(LoraProblem::MissingKey { key: usual_key });
+            return Ok(None);
         };
-        let Some(values) = stored.to_f32() else {
+        let values = stored.to_f32();
+        if values.is_none() {
             problems.push(LoraProblem::Dtype {
-                key: key(),
+                key: key.clone().unwrap_or(usual_key),
                 dtype: stored.dtype,
             });
-            return None;
-        };
-        Some(TensorData::new(values, stored.shape))
-    };
-    let down = factor(read(parts.down)?, DOWN);
-    let up = factor(read(parts.up)?, UP);
-    let alpha = match read(parts.alpha)?.map(|stored| scalar(&stored, name)) {
-        Some(Ok(alpha)) => Some(alpha),
-        Some(Err(problem)) => {
-            problems.push(problem);
-            None
         }
-        None => None,
+        Ok::<_, SafetensorsFileError>(values.map(|values| TensorData::new(values, stored.shape)))
     };
+    let down = factor(&parts.down, down_key)?;
+    let up = factor(&parts.up, up_key)?;
+    let alpha = match (read(&parts.alpha)?, &parts.alpha) {
+        (Some(stored), Some(key)) => scalar(&stored, key).map(Some),
+        _ => Ok(None),
+    };
+    let alpha = alpha.unwrap_or_else(|problem| {
+        problems.push(problem);
+        None
+    });
     let (Some(down), Some(up)) = (down, up) else {
         return Ok(Err(problems));
     };
     let rank = down.shape().first().copied().unwrap_or(0);
+    let configured = || contents.configs.alpha(&module_name(name)?, rank);
     let module = LoraModule {
         down,
         up,
-        alpha: alpha.unwrap_or(rank as f32),
+        alpha: alpha.or_else(configured).unwrap_or(rank as f32),
     };
     problems.extend(module.problems(name));
     Ok(if problems.is_empty() {
@@ -152,16 +145,15 @@ fn module(
 }
 
 /// The one number of an alpha tensor; its shape is `[]` or, from some trainers, `[1]`.
-fn scalar(stored: &RawTensor, module: &str) -> Result<f32, LoraProblem> {
-    let key = || format!("{module}{ALPHA}");
+fn scalar(stored: &RawTensor, key: &str) -> Result<f32, LoraProblem> {
     let values = stored.to_f32().ok_or_else(|| LoraProblem::Dtype {
-        key: key(),
+        key: key.to_owned(),
         dtype: stored.dtype,
     })?;
     match values[..] {
         [alpha] => Ok(alpha),
         _ => Err(LoraProblem::Alpha {
-            key: key(),
+            key: key.to_owned(),
             found: format!("of shape {:?}", stored.shape),
         }),
     }

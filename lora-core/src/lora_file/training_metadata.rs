@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::python_text::{boolean, float, json, optional};
-use super::{BaseVersion, TrainingFacts, model_spec};
+use super::training_facts::Entries;
+use super::{TrainingFacts, family_entries, model_spec};
 
 /// How much of the training set a file tells.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -19,17 +20,25 @@ pub enum Privacy {
 impl TrainingFacts {
     /// The metadata in sd-scripts' keys and spelling. The `sshs_*` hashes are added when the file is written.
     pub fn metadata(&self, privacy: Privacy) -> BTreeMap<String, String> {
-        let mut metadata = BTreeMap::new();
-        for (key, value) in self.network().into_iter().chain(self.optimisation()) {
-            metadata.insert(format!("ss_{key}"), value);
-        }
-        for (key, value) in self.progress().into_iter().chain(self.data()) {
-            metadata.insert(format!("ss_{key}"), value);
-        }
+        let mut metadata = family_entries(self.family, self.v_prediction);
+        let mut add = |entries: Entries| {
+            metadata.extend(
+                entries
+                    .into_iter()
+                    .map(|(key, value)| (format!("ss_{key}"), value)),
+            );
+        };
+        add(self.network());
+        add(self.optimisation());
+        add(self.progress());
+        add(self.data());
+        add(self.buckets.entries());
+        add(self.augmentation.entries());
+        add(self.noise.entries());
+        add(self.loss.entries());
+        add(self.validation.entries());
         if privacy == Privacy::Open {
-            for (key, value) in self.private_data() {
-                metadata.insert(format!("ss_{key}"), value);
-            }
+            add(self.private_data());
         }
         for (key, value) in model_spec::entries(self) {
             metadata.insert(format!("modelspec.{key}"), value);
@@ -37,9 +46,8 @@ impl TrainingFacts {
         metadata
     }
 
-    fn network(&self) -> Vec<(&'static str, String)> {
+    fn network(&self) -> Entries {
         let mut entries = vec![
-            ("base_model_version", self.base_version.name().to_owned()),
             ("network_alpha", float(self.network_alpha)),
             ("network_dim", self.network_dim.to_string()),
             ("network_dropout", optional(self.network_dropout, float)),
@@ -49,7 +57,6 @@ impl TrainingFacts {
                 "training_comment",
                 optional(self.training_comment.clone(), |comment| comment),
             ),
-            ("v2", boolean(false)),
         ];
         if let Some(hashes) = &self.sd_model_hashes {
             entries.push(("sd_model_hash", hashes.legacy.clone()));
@@ -58,17 +65,21 @@ impl TrainingFacts {
         entries
     }
 
-    fn optimisation(&self) -> [(&'static str, String); 13] {
-        [
+    fn optimisation(&self) -> Entries {
+        vec![
             (
                 "clip_skip",
                 optional(self.clip_skip, |layers| layers.to_string()),
             ),
+            ("fp8_base", boolean(self.fp8_base[0])),
+            ("fp8_base_unet", boolean(self.fp8_base[1])),
             (
                 "gradient_checkpointing",
                 boolean(self.gradient_checkpointing),
             ),
+            ("full_fp16", boolean(self.full_fp16)),
             ("learning_rate", float(self.learning_rate)),
+            ("lowram", boolean(self.low_ram)),
             ("lr_scheduler", self.lr_scheduler.clone()),
             ("lr_warmup_steps", self.lr_warmup_steps.to_string()),
             ("max_grad_norm", float(self.max_grad_norm)),
@@ -76,15 +87,19 @@ impl TrainingFacts {
             ("mixed_precision", self.mixed_precision.clone()),
             ("noise_offset", optional(self.noise_offset, float)),
             ("optimizer", self.optimizer.clone()),
+            (
+                "scale_weight_norms",
+                optional(self.scale_weight_norms, float),
+            ),
             ("seed", self.seed.to_string()),
             ("text_encoder_lr", optional(self.text_encoder_lr, float)),
             ("unet_lr", optional(self.unet_lr, float)),
         ]
     }
 
-    fn progress(&self) -> [(&'static str, String); 11] {
+    fn progress(&self) -> Entries {
         let total_batch_size = self.batch_size * self.gradient_accumulation_steps;
-        [
+        vec![
             ("batch_size_per_device", self.batch_size.to_string()),
             ("epoch", self.epoch.to_string()),
             (
@@ -105,11 +120,19 @@ impl TrainingFacts {
         ]
     }
 
-    fn data(&self) -> [(&'static str, String); 9] {
+    fn data(&self) -> Entries {
         let (width, height) = self.resolution;
-        [
+        vec![
             ("bucket_info", json(&self.bucket_info)),
             ("cache_latents", boolean(self.cache_latents)),
+            (
+                "caption_dropout_every_n_epochs",
+                self.caption_dropout_every_n_epochs.to_string(),
+            ),
+            (
+                "caption_tag_dropout_rate",
+                float(self.caption_tag_dropout_rate),
+            ),
             ("caption_dropout_rate", float(self.caption_dropout_rate)),
             ("keep_tokens", self.keep_tokens.to_string()),
             (
@@ -124,9 +147,10 @@ impl TrainingFacts {
     }
 
     /// What [`Privacy::Private`] leaves out.
-    fn private_data(&self) -> Vec<(&'static str, String)> {
+    fn private_data(&self) -> Entries {
         let mut entries = vec![
             ("dataset_dirs", json(&self.dataset_dirs)),
+            ("reg_dataset_dirs", json(&self.reg_dataset_dirs)),
             ("tag_frequency", json(&self.tag_frequency)),
         ];
         let name = self
@@ -138,14 +162,5 @@ impl TrainingFacts {
             entries.push(("sd_model_name", name.to_string_lossy().into_owned()));
         }
         entries
-    }
-}
-
-impl BaseVersion {
-    /// The value of `ss_base_model_version`.
-    fn name(self) -> &'static str {
-        match self {
-            Self::StableDiffusion1 => "sd_v1",
-        }
     }
 }

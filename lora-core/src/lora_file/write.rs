@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::TensorData;
 
+use super::adapter_config::METADATA_KEY;
 use super::layout::{EncodedTensor, Layout};
 use super::{
     FileDtype, LEGACY_HASH, LoraFile, LoraModule, LoraProblem, LoraProblems, MODEL_HASH, hashes,
@@ -40,7 +41,7 @@ pub struct Written {
 }
 
 impl LoraFile {
-    /// Writes the modules, alphas included, as `dtype`, with the metadata and fresh `sshs_*` hashes, atomically.
+    /// Writes the modules in kohya's layout, alphas included, as `dtype`, with the metadata and fresh `sshs_*` hashes, atomically.
     ///
     /// Equal contents give equal bytes. Hashes that the metadata brought along are replaced.
     ///
@@ -52,94 +53,86 @@ impl LoraFile {
         path: impl AsRef<Path>,
         dtype: FileDtype,
     ) -> Result<Written, LoraWriteError> {
-        let path = path.as_ref();
-        let layout =
-            Layout::new(
-                self.encode(dtype)
-                    .map_err(|problems| LoraWriteError::Problems {
-                        path: path.to_path_buf(),
-                        problems: LoraProblems(problems),
-                    })?,
-            );
-        let io_error = |source: serde_json::Error| WriteError {
-            path: path.to_path_buf(),
-            source: source.into(),
-        };
-        let (metadata, model_hash, legacy_hash) =
-            self.hashed_metadata(&layout).map_err(io_error)?;
-        let header = layout.header(&metadata).map_err(io_error)?;
-        write_atomically(path, |file| {
-            file.write_all(&header)?;
-            layout.data().try_for_each(|bytes| file.write_all(bytes))
-        })?;
-        let data: usize = layout.data().map(<[u8]>::len).sum();
-        Ok(Written {
-            bytes: (header.len() + data) as u64,
-            model_hash,
-            legacy_hash,
-        })
-    }
-
-    /// The metadata to write and the two hashes in it.
-    fn hashed_metadata(
-        &self,
-        layout: &Layout,
-    ) -> serde_json::Result<(BTreeMap<String, String>, String, String)> {
-        let (model_hash, legacy_hash) = hashes::of(layout, self.metadata.clone())?;
         let mut metadata = self.metadata.clone();
-        metadata.insert(MODEL_HASH.to_owned(), model_hash.clone());
-        metadata.insert(LEGACY_HASH.to_owned(), legacy_hash.clone());
-        Ok((metadata, model_hash, legacy_hash))
+        // Alphas have keys of their own here.
+        metadata.remove(METADATA_KEY);
+        let tensors = encode(&self.modules, |name, module| {
+            encode_module(name, module, dtype)
+        });
+        write_file(path.as_ref(), tensors, metadata)
     }
+}
 
-    fn encode(&self, dtype: FileDtype) -> Result<Vec<EncodedTensor>, Vec<LoraProblem>> {
-        let mut tensors = Vec::with_capacity(3 * self.modules.len());
-        let mut problems = Vec::new();
-        for (name, module) in &self.modules {
-            match encode_module(name, module, dtype) {
-                Ok(encoded) => tensors.extend(encoded),
-                Err(found) => problems.extend(found),
-            }
-        }
-        if problems.is_empty() {
-            Ok(tensors)
-        } else {
-            Err(problems)
+/// Encodes all modules, or tells everything that is wrong with them.
+pub(super) fn encode(
+    modules: &BTreeMap<String, LoraModule>,
+    encode: impl Fn(&str, &LoraModule) -> Result<Vec<EncodedTensor>, Vec<LoraProblem>>,
+) -> Result<Vec<EncodedTensor>, Vec<LoraProblem>> {
+    let mut tensors = Vec::with_capacity(3 * modules.len());
+    let mut problems = Vec::new();
+    for (name, module) in modules {
+        match encode(name, module) {
+            Ok(encoded) => tensors.extend(encoded),
+            Err(found) => problems.extend(found),
         }
     }
+    if problems.is_empty() {
+        Ok(tensors)
+    } else {
+        Err(problems)
+    }
+}
+
+/// Writes encoded tensors with `metadata` and their hashes, atomically.
+pub(super) fn write_file(
+    path: &Path,
+    tensors: Result<Vec<EncodedTensor>, Vec<LoraProblem>>,
+    mut metadata: BTreeMap<String, String>,
+) -> Result<Written, LoraWriteError> {
+    let tensors = tensors.map_err(|problems| LoraWriteError::Problems {
+        path: path.to_path_buf(),
+        problems: LoraProblems(problems),
+    })?;
+    let io_error = |source: serde_json::Error| WriteError {
+        path: path.to_path_buf(),
+        source: source.into(),
+    };
+    let layout = Layout::new(tensors);
+    let (model_hash, legacy_hash) = hashes::of(&layout, metadata.clone()).map_err(io_error)?;
+    metadata.insert(MODEL_HASH.to_owned(), model_hash.clone());
+    metadata.insert(LEGACY_HASH.to_owned(), legacy_hash.clone());
+    let header = layout.header(&metadata).map_err(io_error)?;
+    write_atomically(path, |file| {
+        file.write_all(&header)?;
+        layout.data().try_for_each(|bytes| file.write_all(bytes))
+    })?;
+    let data: usize = layout.data().map(<[u8]>::len).sum();
+    Ok(Written {
+        bytes: (header.len() + data) as u64,
+        model_hash,
+        legacy_hash,
+    })
 }
 
 fn encode_module(
     name: &str,
     module: &LoraModule,
     dtype: FileDtype,
-) -> Result<[EncodedTensor; 3], Vec<LoraProblem>> {
+) -> Result<Vec<EncodedTensor>, Vec<LoraProblem>> {
     let mut problems = module.problems(name);
-    let mut encode = |part: &str, values: &[f32], shape: &[usize]| {
-        let name = format!("{name}.{part}");
-        let bytes = dtype.encode(values).unwrap_or_else(|| {
-            problems.push(LoraProblem::NotFinite { key: name.clone() });
-            Vec::new()
-        });
-        EncodedTensor {
-            name,
-            dtype: dtype.stored(),
-            shape: shape.to_vec(),
-            bytes,
-        }
-    };
     let values = |data: &TensorData| data.iter::<f32>().collect::<Vec<f32>>();
-    let encoded = [
-        encode(
-            "lora_down.weight",
-            &values(&module.down),
-            module.down.shape(),
-        ),
-        encode("lora_up.weight", &values(&module.up), module.up.shape()),
-        encode("alpha", &[module.alpha], &[]),
+    let [down, up, alpha] = LoraModule::keys(name);
+    let tensors = [
+        EncodedTensor::new(down, dtype, module.down.shape(), &values(&module.down)),
+        EncodedTensor::new(up, dtype, module.up.shape(), &values(&module.up)),
+        EncodedTensor::new(alpha, dtype, &[], &[module.alpha]),
     ];
+    let tensors = tensors
+        .into_iter()
+        .filter_map(|tensor| tensor.map_err(|problem| problems.push(problem)).ok())
+        .collect();
     if problems.is_empty() {
-        Ok(encoded)
+        Ok(tensors)
     } else {
         Err(problems)
     }

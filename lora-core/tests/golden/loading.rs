@@ -2,10 +2,12 @@
 
 use std::{collections::HashMap, fs, path::Path};
 
-use burn::tensor::Device;
+use burn::tensor::{Device, FloatDType};
 use lora_core::{
-    BaseModel, ModelSource, Precision,
+    BaseModel, Family, ModelSource, Precision,
+    diffusion::PredictionType,
     safetensors_file::{RawTensor, SafetensorsFile},
+    unet::{AddedConditions, Conditions},
     weights::{CheckpointError, TensorProblem},
 };
 use safetensors::tensor::{TensorView, serialize_to_file};
@@ -185,30 +187,67 @@ fn all_tensors_that_do_not_fit_are_reported_at_once() {
     assert!(message.contains("conv_out.bais") && message.contains("model.safetensors"));
 }
 
+/// The UNet's answer with weights in `precision`, against f32's.
+fn assert_nearly(name: &str, precision: Precision, limit: f32) {
+    let golden = Golden::open(&format!("forward/{name}.safetensors"));
+    let source = ModelSource {
+        precision,
+        ..ModelSource::new(golden::path(name))
+    };
+    let model = BaseModel::load(&source, &Device::flex()).unwrap();
+    let dtype = FloatDType::from(precision);
+    let added = (model.family == Family::Sdxl).then(|| AddedConditions {
+        pooled: golden.tensor::<2>("unet.pooled").cast(dtype),
+        sizes: golden.sizes("unet.time_ids"),
+    });
+    let conditions = Conditions {
+        text: golden.tensor::<3>("unet.context").cast(dtype),
+        added,
+    };
+    let latents = golden.tensor::<4>("unet.latents").cast(dtype);
+    let timesteps = golden.timesteps("unet.timesteps");
+    let out = model.unet.forward(latents, &timesteps, &conditions);
+    assert_close(out.cast(FloatDType::F32), &golden, "unet.out", limit);
+}
+
 #[test]
 fn half_precision_bases_answer_nearly_the_same() {
-    let golden = Golden::open("forward/tiny-sd15.safetensors");
-    // bf16 keeps 8 bits and f16 11: what the networks' depth makes of 2⁻⁹ and 2⁻¹² a rounding.
-    for (precision, limit) in [(Precision::Bf16, 6e-2), (Precision::F16, 8e-3)] {
-        let model = BaseModel::load(
-            &ModelSource {
-                precision,
-                ..ModelSource::new(golden::path("tiny-sd15"))
-            },
-            &Device::flex(),
-        )
-        .unwrap();
-        let dtype = burn::tensor::FloatDType::from(precision);
-        let out = model.unet.forward(
-            golden.tensor::<4>("unet.latents").cast(dtype),
-            &[37.0, 951.0],
-            &golden.tensor::<3>("unet.context").cast(dtype).into(),
-        );
-        assert_close(
-            out.cast(burn::tensor::FloatDType::F32),
-            &golden,
-            "unet.out",
-            limit,
-        );
+    for name in ["tiny-sd15", "tiny-sd21", "tiny-sdxl"] {
+        // bf16 keeps 8 bits and f16 11: what the networks' depth makes of 2⁻⁹ and 2⁻¹² a rounding.
+        assert_nearly(name, Precision::Bf16, 6e-2);
+        assert_nearly(name, Precision::F16, 8e-3);
     }
+}
+
+#[test]
+fn another_vae_and_prediction_type_overrule_the_models_own() {
+    let golden = Golden::open("forward/tiny-sdxl.safetensors");
+    for vae in ["tiny-sdxl/vae", "tiny-sdxl"] {
+        let source = ModelSource {
+            vae: Some(golden::path(vae)),
+            prediction_type: Some(PredictionType::VPrediction),
+            ..ModelSource::new(golden::path("tiny-sd15"))
+        };
+        let mut model = BaseModel::load(&source, &Device::flex()).unwrap();
+        assert_eq!(model.scheduler.prediction_type, PredictionType::VPrediction);
+        assert!((model.vae.scaling_factor() - 0.13025).abs() < 1e-9);
+        // Also when it is read again.
+        for _ in 0..2 {
+            let picture = model.vae.decode(golden.tensor("vae.decode_in_scaled"));
+            assert_close(picture, &golden, "vae.decode_out", 2e-5);
+            model.vae.release();
+            model.vae.restore().unwrap();
+        }
+    }
+}
+
+#[test]
+fn text_encoders_come_back_as_they_were() {
+    let name = "tiny-sdxl";
+    let mut model = load(&golden::path(name), None).unwrap();
+    model.text.release();
+    assert_eq!(model.networks().len(), 1);
+    model.text.restore().unwrap();
+    assert_eq!(model.networks().len(), 3);
+    assert_equals_reference(&model, name);
 }

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use burn::tensor::TensorData;
 use half::f16;
 use lora_core::lora_file::{
-    FileDtype, LoraFile, LoraFileError, LoraModule, LoraProblem, LoraWriteError,
+    FileDtype, LoraFile, LoraFileError, LoraModule, LoraProblem, LoraWriteError, file_size,
 };
 use lora_core::safetensors_file::SafetensorsFile;
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
-use crate::repository;
+use crate::{golden_json, repository};
 
 const GOLDEN: &str = "testdata/golden/lora/tiny-sd15-lora.safetensors";
 const GOLDEN_WITH_CONVOLUTIONS: &str = "testdata/golden/lora/tiny-sd15-locon.safetensors";
@@ -186,14 +186,14 @@ fn all_problems_are_told_at_once() {
         ("c.alpha", Dtype::F32, &[2]),
         ("d.lora_down.weight", Dtype::I32, &[4, 3]),
         ("d.lora_up.weight", Dtype::F32, &[5, 4]),
-        ("unet.x.lora_A.weight", Dtype::F32, &[4, 3]),
+        ("unet.x.weight", Dtype::F32, &[4, 3]),
     ]);
     let missing = |key: &str| LoraProblem::MissingKey {
         key: key.to_owned(),
     };
     let expected = [
         LoraProblem::UnknownKey {
-            key: "unet.x.lora_A.weight".to_owned(),
+            key: "unet.x.weight".to_owned(),
         },
         missing("a.lora_up.weight"),
         missing("b.lora_down.weight"),
@@ -283,4 +283,35 @@ fn the_legacy_hash_looks_at_training_metadata_only() {
         plain,
         hash(&[("ss_seed", "1"), ("ss_training_comment", "a comment")])
     );
+}
+
+/// What sd-scripts' files of SD 1.5 weigh: 144.1, 72.1 and 36.1 MiB at rank 128, 64 and 32 in F16.
+#[test]
+fn full_size_files_have_the_size_of_sd_scripts_files() {
+    let counts = golden_json("lora/full_size_counts.json");
+    let keys = golden_json("lora/full_size_keys.json");
+    for (model, dim, mebibytes) in [
+        ("sd15", 128, Some("144.1")),
+        ("sd15", 64, Some("72.1")),
+        ("sd15", 32, Some("36.1")),
+        ("sdxl", 128, None),
+        ("sdxl", 32, None),
+    ] {
+        let shapes: BTreeMap<String, [Vec<usize>; 2]> =
+            serde_json::from_value(keys[model]["default"].clone()).unwrap();
+        let at_rank = |(name, [mut down, mut up]): (String, [Vec<usize>; 2])| {
+            (down[0], up[1]) = (dim, dim);
+            (name, down, up)
+        };
+        let shapes: Vec<_> = shapes.into_iter().map(at_rank).collect();
+        let modules = shapes
+            .iter()
+            .map(|(name, down, up)| (name.as_str(), down.as_slice(), up.as_slice()));
+        let bytes = file_size(modules, FileDtype::F16);
+        let expected = &counts[model][format!("dim{dim}")]["fp16_file_bytes_without_metadata"];
+        assert_eq!(Some(bytes), expected.as_u64(), "{model} at rank {dim}");
+        if let Some(mebibytes) = mebibytes {
+            assert_eq!(format!("{:.1}", bytes as f64 / 1024.0 / 1024.0), mebibytes);
+        }
+    }
 }

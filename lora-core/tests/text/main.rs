@@ -2,11 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod base_model_tools;
 mod damaged_files;
 mod damaged_models;
+mod layouts;
 mod lora_file;
+mod lora_tools;
 mod metadata;
+mod module_name;
 mod prompt_syntax;
+mod side_file;
 mod tokenizer;
 
 use std::path::{Path, PathBuf};

@@ -24,10 +24,10 @@ fn on(base: &str, folder: &Path) -> TrainConfig {
 
 #[test]
 fn every_family_trains_draws_and_saves_a_file_that_fits_it() {
-    for (base, modules, sd_version) in [
-        ("tiny-sd15", 222, "SD1"),
-        ("tiny-sd21", 144, "SD2"),
-        ("tiny-sdxl", 288, "SDXL"),
+    for (base, modules, sd_version, base_version) in [
+        ("tiny-sd15", 222, "SD1", "sd_v1"),
+        ("tiny-sd21", 144, "SD2", "sd_v2_v"),
+        ("tiny-sdxl", 288, "SDXL", "sdxl_base_v1-0"),
     ] {
         let folder = tempfile::tempdir().unwrap();
         let outcome = quiet(on(base, folder.path()));
@@ -35,6 +35,7 @@ fn every_family_trains_draws_and_saves_a_file_that_fits_it() {
         let out = folder.path().join("out");
         assert!(out.join("previews/step00000002-1.png").is_file());
         let file = LoraFile::read(out.join("thing.safetensors")).unwrap();
+        assert_eq!(file.metadata["ss_base_model_version"], base_version);
         let device = Device::flex();
         let mut model = BaseModel::load(&ModelSource::new(golden(base)), &device).unwrap();
         let injected = model.attach(&file, 1.0, &device).unwrap();

@@ -1,18 +1,26 @@
 //! What a LoRA file says about its own training.
 
+mod augmentation;
+mod buckets;
+mod loss;
+mod noise;
+mod validation;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::ModelHashes;
+pub use augmentation::AugmentationFacts;
+pub use buckets::BucketFacts;
+pub use loss::LossFacts;
+pub use noise::NoiseFacts;
+pub use validation::ValidationFacts;
 
-/// The base model family, as other programs name it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum BaseVersion {
-    /// Stable Diffusion 1.x.
-    #[default]
-    StableDiffusion1,
-}
+use super::ModelHashes;
+use crate::Family;
+
+/// `ss_*` entries without their prefix.
+pub(super) type Entries = Vec<(&'static str, String)>;
 
 /// One folder of training images, for `ss_dataset_dirs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -37,7 +45,7 @@ pub struct TrainingFacts {
     /// Free text of the user's own.
     pub training_comment: Option<String>,
     /// The family of the base model.
-    pub base_version: BaseVersion,
+    pub family: Family,
     /// File name or path of the base model; only the name is written.
     pub sd_model: Option<String>,
     /// Hashes of the base model's file, when it is one file.
@@ -68,6 +76,12 @@ pub struct TrainingFacts {
     pub seed: u64,
     /// `no`, `fp16` or `bf16`.
     pub mixed_precision: String,
+    /// Whether the trained factors and their gradients were kept in half precision, too.
+    pub full_fp16: bool,
+    /// Whether the frozen weights were kept in 8 bits: those of all networks, and the UNet's.
+    pub fp8_base: [bool; 2],
+    /// Whether the model was loaded straight onto the device to spare host memory.
+    pub low_ram: bool,
     /// Whether activations were recomputed to save memory.
     pub gradient_checkpointing: bool,
 
@@ -94,16 +108,26 @@ pub struct TrainingFacts {
     pub num_reg_images: u64,
     /// Folders of images by name.
     pub dataset_dirs: BTreeMap<String, DatasetFolder>,
+    /// Folders of regularisation images by name.
+    pub reg_dataset_dirs: BTreeMap<String, DatasetFolder>,
     /// By folder name, how many captions have each tag.
     pub tag_frequency: BTreeMap<String, BTreeMap<String, u64>>,
     /// The aspect ratio buckets, when there are any.
     pub bucket_info: Option<serde_json::Value>,
+    /// How pictures were sorted into buckets.
+    pub buckets: BucketFacts,
+    /// What was done to the pictures at random.
+    pub augmentation: AugmentationFacts,
     /// Whether captions were shuffled.
     pub shuffle_caption: bool,
     /// Leading tags that were not shuffled.
     pub keep_tokens: usize,
     /// Probability with which a whole caption was dropped.
     pub caption_dropout_rate: f64,
+    /// Every so many epochs all captions were dropped; 0 for never.
+    pub caption_dropout_every_n_epochs: u64,
+    /// Probability with which a single tag was dropped.
+    pub caption_tag_dropout_rate: f64,
     /// Tokens of a caption that were used, when more than 75.
     pub max_token_length: Option<usize>,
     /// Which of the text encoder's last layers was used, counted from the end.
@@ -119,6 +143,14 @@ pub struct TrainingFacts {
     pub min_snr_gamma: Option<f64>,
     /// First timestep and the one after the last, when restricted.
     pub timestep_range: Option<(u32, u32)>,
+    /// The noise beside its offset.
+    pub noise: NoiseFacts,
+    /// The loss beside min-SNR weighting.
+    pub loss: LossFacts,
+    /// Largest norm that a module's correction was scaled back to, when it was.
+    pub scale_weight_norms: Option<f64>,
+    /// Measuring on pictures that were held back.
+    pub validation: ValidationFacts,
 
     /// A number that is the same in all files of a run.
     pub session_id: u32,
@@ -133,7 +165,7 @@ impl Default for TrainingFacts {
         Self {
             output_name: String::new(),
             training_comment: None,
-            base_version: BaseVersion::default(),
+            family: Family::default(),
             sd_model: None,
             sd_model_hashes: None,
             network_dim: 4,
@@ -148,6 +180,9 @@ impl Default for TrainingFacts {
             max_grad_norm: 1.0,
             seed: 0,
             mixed_precision: "no".to_owned(),
+            full_fp16: false,
+            fp8_base: [false; 2],
+            low_ram: false,
             gradient_checkpointing: false,
             num_epochs: 1,
             epoch: 0,
@@ -160,11 +195,16 @@ impl Default for TrainingFacts {
             num_train_images: 0,
             num_reg_images: 0,
             dataset_dirs: BTreeMap::new(),
+            reg_dataset_dirs: BTreeMap::new(),
             tag_frequency: BTreeMap::new(),
             bucket_info: None,
+            buckets: BucketFacts::default(),
+            augmentation: AugmentationFacts::default(),
             shuffle_caption: false,
             keep_tokens: 0,
             caption_dropout_rate: 0.0,
+            caption_dropout_every_n_epochs: 0,
+            caption_tag_dropout_rate: 0.0,
             max_token_length: None,
             clip_skip: None,
             cache_latents: true,
@@ -172,6 +212,10 @@ impl Default for TrainingFacts {
             noise_offset: None,
             min_snr_gamma: None,
             timestep_range: None,
+            noise: NoiseFacts::default(),
+            loss: LossFacts::default(),
+            scale_weight_norms: None,
+            validation: ValidationFacts::default(),
             session_id: 0,
             training_started_at: 0.0,
             training_finished_at: 0.0,

@@ -1,0 +1,169 @@
+//! What lies in a LoRA file, from its header alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::adapter_config::{AdapterConfigs, METADATA_KEY};
+use super::detect_family::detect;
+use super::key::{Key, PEFT_PREFIX, Role, module_name};
+use super::{AdapterKind, FileDtype, LoraFile, LoraLayout, LoraProblem};
+use crate::Family;
+use crate::safetensors_file::{SafetensorsFile, SafetensorsFileError};
+
+/// What PEFT and diffusers call the weights in the folders that they write.
+const IN_FOLDERS: [&str; 2] = [
+    "adapter_model.safetensors",
+    "pytorch_lora_weights.safetensors",
+];
+
+/// The keys of one module's tensors.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    pub(super) down: Option<String>,
+    pub(super) up: Option<String>,
+    pub(super) alpha: Option<String>,
+}
+
+/// An open file whose keys have been sorted by module.
+#[derive(Debug)]
+pub(super) struct Contents {
+    pub(super) file: SafetensorsFile,
+    pub(super) layouts: BTreeSet<LoraLayout>,
+    /// By kohya name.
+    pub(super) modules: BTreeMap<String, Parts>,
+    pub(super) configs: AdapterConfigs,
+    pub(super) problems: Vec<LoraProblem>,
+}
+
+impl Contents {
+    /// Opens a file, or the weights in a folder that PEFT or diffusers wrote.
+    pub(super) fn open(path: &Path) -> Result<Self, SafetensorsFileError> {
+        let mut contents = Self {
+            file: SafetensorsFile::open(LoraFile::weights_in(path))?,
+            layouts: BTreeSet::new(),
+            modules: BTreeMap::new(),
+            configs: AdapterConfigs::default(),
+            problems: Vec::new(),
+        };
+        contents.sort();
+        contents.read_configs();
+        Ok(contents)
+    }
+
+    fn sort(&mut self) {
+        let mut kinds = BTreeMap::<AdapterKind, (usize, String)>::new();
+        let mut keys = Vec::new();
+        for name in self.file.names() {
+            if let Some(kind) = AdapterKind::of_key(&name) {
+                kinds.entry(kind).or_insert((0, name)).0 += 1;
+            } else if let Some(key) = Key::parse(&name) {
+                self.layouts.extend(key.layout);
+                keys.push((name, key));
+            } else {
+                self.problems.push(LoraProblem::UnknownKey { key: name });
+            }
+        }
+        if kinds.is_empty() {
+            let family = self.detect_family(&keys);
+            for (name, key) in keys {
+                self.file_under_module(name, key, family);
+            }
+        } else {
+            // What is missing for a LoRA is there in another form.
+            self.problems = kinds
+                .into_iter()
+                .map(|(kind, (count, example))| LoraProblem::OtherKind {
+                    kind,
+                    count,
+                    example,
+                })
+                .collect();
+        }
+        if self.modules.is_empty() && !self.problems.iter().any(LoraProblem::is_other_kind) {
+            self.problems.insert(0, LoraProblem::NoModules);
+        }
+    }
+
+    fn detect_family(&self, keys: &[(String, Key)]) -> Option<Family> {
+        let downs = keys
+            .iter()
+            .filter(|(_, key)| key.role == Role::Down)
+            .filter_map(|(name, key)| {
+                Some((key.module.as_str(), self.file.info(name)?.shape.as_slice()))
+            });
+        detect(downs, |key| self.file.metadata(key))
+    }
+
+    fn file_under_module(&mut self, name: String, key: Key, family: Option<Family>) {
+        // SD 1.x and 2.x name their modules alike.
+        let module = module_name(&key.module).map_or(key.module, |module| {
+            module.kohya(family.unwrap_or_default())
+        });
+        let parts = self.modules.entry(module.clone()).or_default();
+        let place = match key.role {
+            Role::Down => &mut parts.down,
+            Role::Up => &mut parts.up,
+            Role::Alpha => &mut parts.alpha,
+        };
+        if let Some(first) = place.replace(name.clone()) {
+            self.problems.push(LoraProblem::Twice {
+                module,
+                keys: [first, name],
+            });
+        }
+    }
+
+    fn read_configs(&mut self) {
+        let configs = match self.file.metadata(METADATA_KEY) {
+            Some(text) => AdapterConfigs::from_metadata(text).map(Some),
+            None if self.is_of_one_network() => AdapterConfigs::beside(self.file.path()),
+            None => return,
+        };
+        match configs {
+            Ok(Some(configs)) => self.configs = configs,
+            Ok(None) => self.problems.push(LoraProblem::NoAdapterConfig),
+            Err(error) => self.problems.push(LoraProblem::AdapterConfig {
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    /// The alpha that the module has only by a configuration, where it is another than the rank.
+    pub(super) fn configured_alpha(&self, module: &str, parts: &Parts) -> Option<f32> {
+        let rank = *self.file.info(parts.down.as_ref()?)?.shape.first()?;
+        let alpha = self.configs.alpha(&module_name(module)?, rank)?;
+        let differs = (alpha - rank as f32).abs() > f32::EPSILON * alpha.abs();
+        (parts.alpha.is_none() && differs).then_some(alpha)
+    }
+
+    /// The widest number format of the tensors; F16 where none is a float.
+    pub(super) fn dtype(&self) -> FileDtype {
+        let names = self.file.names();
+        let stored = names
+            .iter()
+            .filter_map(|name| FileDtype::of_stored(self.file.info(name)?.dtype));
+        stored.max_by_key(|dtype| *dtype as u8).unwrap_or_default()
+    }
+
+    /// Whether PEFT saved the file, which then keeps alpha in a file of its own.
+    fn is_of_one_network(&self) -> bool {
+        let mut parts = self.modules.values();
+        parts.any(|parts| {
+            parts
+                .down
+                .as_ref()
+                .is_some_and(|key| key.starts_with(PEFT_PREFIX))
+        })
+    }
+}
+
+impl LoraFile {
+    /// The weight file at `path`, which may be the folder in which PEFT or diffusers put it.
+    pub(crate) fn weights_in(path: &Path) -> PathBuf {
+        let inside = IN_FOLDERS.iter().map(|name| path.join(name));
+        inside
+            .into_iter()
+            .find(|file| path.is_dir() && file.is_file())
+            .unwrap_or_else(|| path.to_path_buf())
+    }
+}

@@ -1,0 +1,230 @@
+//! LoRAs merged into a base model, file by file and tensor by tensor.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::WeightedLora;
+use super::base_layers::BaseLayers;
+use super::fit::{Misfits, layer_of};
+use super::model_folder::write_folder;
+use crate::atomic_file::{WriteError, write_atomically};
+use crate::lora_file::{FileDtype, LoraModule, safetensors_header};
+use crate::safetensors_file::{RawTensor, SafetensorsFile, SafetensorsFileError};
+use crate::weights::Checkpoint;
+
+/// Why LoRAs were not merged into a base model. What was at the target is untouched.
+#[derive(Debug, thiserror::Error)]
+pub enum MergeError {
+    /// A LoRA is for another model.
+    #[error("{lora} does not fit {}:{misfits}", base.display())]
+    Misfits {
+        /// What the LoRA is called.
+        lora: String,
+        /// The base model.
+        base: PathBuf,
+        /// What does not fit.
+        misfits: Misfits,
+    },
+    /// A file of the base model cannot be read.
+    #[error(transparent)]
+    Read(#[from] SafetensorsFileError),
+    /// The target cannot be written; also where a weight cannot be read or holds no numbers in the end.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// What was merged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Merged {
+    /// Weights that were changed.
+    pub weights: usize,
+    /// Modules that were added to them, those of all LoRAs together.
+    pub modules: usize,
+}
+
+/// Writes a copy of `checkpoint` to `target`, a file or a folder as it is one itself, in which each adapted weight `W` is
+/// `W + Σ strength · alpha / rank · up · down`.
+///
+/// Layout, names and number formats stay; sums are made in f32 on `device`, with about one tensor in memory at a time.
+///
+/// # Errors
+/// [`MergeError`]: every module that the base model has no place for, a file that cannot be read or written, or a sum that
+/// the weight's number format cannot hold, by key.
+pub fn merge_into(
+    checkpoint: &Checkpoint,
+    loras: &[WeightedLora<'_>],
+    target: &Path,
+    device: &Device,
+) -> Result<Merged, MergeError> {
+    let base = BaseLayers::of(checkpoint)?;
+    let changes = Changes::plan(checkpoint, loras, &base)?;
+    let names: Vec<&str> = loras.iter().map(|lora| lora.name).collect();
+    let write = |file: &SafetensorsFile, target: &Path| {
+        write_atomically(target, |writer| changes.write(file, &names, writer, device))
+    };
+    match base.file(checkpoint.path()) {
+        Some(file) => write(file, target)?,
+        None => write_folder(checkpoint.path(), target, &base, write)?,
+    }
+    Ok(changes.merged())
+}
+
+/// What is to be added to a tensor, or to some of its rows.
+struct Change<'a> {
+    rows: Option<Range<usize>>,
+    transposed: bool,
+    modules: Vec<(&'a LoraModule, f32)>,
+}
+
+/// All changes, by file and key.
+struct Changes<'a>(BTreeMap<(PathBuf, String), Vec<Change<'a>>>);
+
+impl<'a> Changes<'a> {
+    fn plan(
+        checkpoint: &Checkpoint,
+        loras: &[WeightedLora<'a>],
+        base: &BaseLayers,
+    ) -> Result<Self, MergeError> {
+        let mut changes = BTreeMap::<_, Vec<Change<'a>>>::new();
+        for lora in loras {
+            let mut misfits = Vec::new();
+            for (name, module) in &lora.file.modules {
+                match layer_of(name, module, base) {
+                    Ok(layer) => {
+                        let place = layer.place.clone();
+                        let of_tensor = changes.entry((place.file, place.key)).or_default();
+                        let added = (module, lora.strength);
+                        match of_tensor
+                            .iter_mut()
+                            .find(|change| change.rows == place.rows)
+                        {
+                            Some(change) => change.modules.push(added),
+                            None => of_tensor.push(Change {
+                                rows: place.rows,
+                                transposed: place.transposed,
+                                modules: vec![added],
+                            }),
+                        }
+                    }
+                    Err(misfit) => misfits.push(misfit),
+                }
+            }
+            if !misfits.is_empty() {
+                return Err(MergeError::Misfits {
+                    lora: lora.name.to_owned(),
+                    base: checkpoint.path().to_path_buf(),
+                    misfits: Misfits(misfits),
+                });
+            }
+        }
+        Ok(Self(changes))
+    }
+
+    fn merged(&self) -> Merged {
+        let changes = self.0.values().flatten();
+        Merged {
+            weights: changes.clone().count(),
+            modules: changes.map(|change| change.modules.len()).sum(),
+        }
+    }
+
+    /// Writes `file` with its changes, in the same order and formats.
+    fn write(
+        &self,
+        file: &SafetensorsFile,
+        loras: &[&str],
+        writer: &mut impl Write,
+        device: &Device,
+    ) -> io::Result<()> {
+        let names = file.names();
+        let tensors = names.iter().filter_map(|name| {
+            let info = file.info(name)?;
+            Some((name.as_str(), info.dtype, info.shape.as_slice()))
+        });
+        let header = safetensors_header(tensors, &metadata(file, loras))?;
+        writer.write_all(&header)?;
+        for name in names {
+            let mut raw = file.read(&name).map_err(io::Error::other)?;
+            let key = (file.path().to_path_buf(), name);
+            for change in self.0.get(&key).into_iter().flatten() {
+                change.apply(&mut raw, device).ok_or_else(|| {
+                    let dtype = raw.dtype;
+                    io::Error::other(format!(
+                        "{}: a merged value is more than {dtype} can hold",
+                        key.1
+                    ))
+                })?;
+            }
+            writer.write_all(&raw.bytes)?;
+        }
+        Ok(())
+    }
+}
+
+impl Change<'_> {
+    /// Adds the modules to the tensor; `None` when its type is no float or cannot hold a sum.
+    fn apply(&self, raw: &mut RawTensor, device: &Device) -> Option<()> {
+        let dtype = FileDtype::of_stored(raw.dtype)?;
+        let mut values = raw.to_f32()?;
+        let row = values.len() / raw.shape.first()?.max(&1);
+        let values_of_rows = match &self.rows {
+            Some(rows) => &mut values[rows.start * row..rows.end * row],
+            None => &mut values[..],
+        };
+        for (module, strength) in &self.modules {
+            for (value, change) in values_of_rows
+                .iter_mut()
+                .zip(self.delta(module, *strength, device))
+            {
+                *value += change;
+            }
+        }
+        raw.bytes = dtype.encode(&values)?;
+        Some(())
+    }
+
+    /// `strength · scale · up · down` in the order of the stored tensor.
+    fn delta(&self, module: &LoraModule, strength: f32, device: &Device) -> Vec<f32> {
+        let rank = module.rank();
+        let matrix = |data: &TensorData, rows: usize| {
+            let values: Vec<f32> = data.iter().collect();
+            let columns = values.len() / rows.max(1);
+            Tensor::<2>::from_data(TensorData::new(values, [rows, columns]), device)
+        };
+        let outputs = module.up.shape().first().copied().unwrap_or(0);
+        let up = matrix(&module.up, outputs) * (strength * module.scale());
+        let product = up.matmul(matrix(&module.down, rank));
+        let product = if self.transposed {
+            product.transpose()
+        } else {
+            product
+        };
+        product.into_data().iter().collect()
+    }
+}
+
+/// The file's own, with a note of what was merged into it; hashes of what it was are left out.
+fn metadata(file: &SafetensorsFile, loras: &[&str]) -> BTreeMap<String, String> {
+    const MERGED_FROM: &str = "modelspec.merged_from";
+    let mut metadata: BTreeMap<String, String> = file
+        .metadata_entries()
+        .filter(|(key, _)| !key.contains("hash"))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+    let base = file
+        .path()
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let base = metadata.get("modelspec.title").cloned().unwrap_or(base);
+    metadata.insert(
+        MERGED_FROM.to_owned(),
+        [&[base.as_str()], loras].concat().join(", "),
+    );
+    metadata
+}

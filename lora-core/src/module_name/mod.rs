@@ -1,0 +1,116 @@
+//! Names of adapted layers: kohya's, with underscores, and diffusers', with dots.
+//!
+//! A kohya name such as `lora_unet_down_blocks_0_attentions_0_proj_in` is a module path whose dots became underscores,
+//! behind the name of its network. SDXL's UNet is named after the modules of Stability AI's own code ("SGM"), all other
+//! networks after those of diffusers and transformers. Since path segments contain underscores themselves, the dots are
+//! found again by knowing every segment that an adaptable layer's path can have.
+
+mod candidates;
+mod segments;
+mod sgm;
+
+use std::fmt;
+
+use crate::{Family, adapter::Target, weights::Component};
+
+/// What kohya's files call the networks' adapters, each with its component.
+const KOHYA_PREFIXES: [(&str, Component); 4] = [
+    ("lora_unet_", Component::UNet),
+    ("lora_te_", Component::TextEncoder),
+    ("lora_te1_", Component::TextEncoder),
+    ("lora_te2_", Component::TextEncoder2),
+];
+
+/// The networks that LoRAs adapt.
+const COMPONENTS: [Component; 3] = [
+    Component::UNet,
+    Component::TextEncoder,
+    Component::TextEncoder2,
+];
+
+/// The name of one adaptable layer, free of any file's spelling.
+///
+/// Displays as diffusers and PEFT write it: `unet.down_blocks.0.attentions.0.proj_in`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ModuleName {
+    component: Component,
+    path: String,
+}
+
+impl ModuleName {
+    /// The layer at `path` of a network, such as `down_blocks.0.attentions.0.proj_in` of the UNet.
+    pub fn new(component: Component, path: impl Into<String>) -> Self {
+        Self {
+            component,
+            path: path.into(),
+        }
+    }
+
+    /// Reads a kohya name of any family; SGM and diffusers names of UNet layers are told apart by their first segment.
+    ///
+    /// `None` when it is no such name, or names a layer that is no linear layer or convolution of these networks.
+    pub fn from_kohya(name: &str) -> Option<Self> {
+        let (rest, component) = KOHYA_PREFIXES
+            .iter()
+            .find_map(|&(prefix, component)| Some((name.strip_prefix(prefix)?, component)))?;
+        let path = match component {
+            Component::UNet => match segments::of_unet(rest) {
+                Some(path) => path,
+                None => sgm::to_diffusers(&segments::of_sgm(rest)?)?,
+            },
+            _ => segments::of_text_encoder(rest)?,
+        };
+        Some(Self { component, path })
+    }
+
+    /// Reads a diffusers path with its component in front, such as `text_encoder.text_model.encoder.layers.0.mlp.fc1`.
+    pub fn from_diffusers(name: &str) -> Option<Self> {
+        let (component, path) = name.split_once('.')?;
+        let component = COMPONENTS
+            .into_iter()
+            .find(|known| known.folder() == component)?;
+        (!path.is_empty()).then(|| Self::new(component, path))
+    }
+
+    /// kohya's name of the layer in a file for `family`.
+    ///
+    /// A path that SDXL's UNet does not have keeps its diffusers form.
+    pub fn kohya(&self, family: Family) -> String {
+        let prefixes = family.text_prefixes();
+        let prefix = match self.component {
+            Component::TextEncoder => prefixes[0],
+            Component::TextEncoder2 => "lora_te2",
+            _ => "lora_unet",
+        };
+        let sgm = (family == Family::Sdxl && self.component == Component::UNet)
+            .then(|| sgm::from_diffusers(&self.path))
+            .flatten();
+        let path = sgm.as_deref().unwrap_or(&self.path);
+        format!("{prefix}_{}", path.replace('.', "_"))
+    }
+
+    /// Which part of the model the layer belongs to.
+    pub fn target(&self) -> Target {
+        match self.component {
+            Component::UNet if self.path.contains("attentions.") => Target::Attention,
+            Component::UNet => Target::Convolution,
+            _ => Target::TextEncoder,
+        }
+    }
+
+    /// The network that the layer belongs to.
+    pub fn component(&self) -> Component {
+        self.component
+    }
+
+    /// The layer's path inside its network, in the diffusers layout.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl fmt::Display for ModuleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.component.folder(), self.path)
+    }
+}
