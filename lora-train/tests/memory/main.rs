@@ -1,5 +1,8 @@
 //! Heap use, counted by the allocator. One test only: others beside it would be counted too.
 #![cfg(test)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod hostile_headers;
 
 use std::path::{Path, PathBuf};
 
@@ -28,6 +31,7 @@ fn project(path: &str) -> PathBuf {
 #[test]
 fn loading_needs_the_model_and_training_does_not_grow() {
     what_was_in_ram_is_seen();
+    hostile_headers::take_little_memory();
     loading_peaks_below_one_tensor_beyond_the_model();
     two_hundred_steps_end_where_twenty_did();
 }
