@@ -181,8 +181,11 @@ mod tests {
                 negative: conditions(&model, "blurry"),
                 scale: 4.0,
             };
-            let difference = answer(&model, &together) - answer(&model, &apart);
-            assert!(difference.abs().max().into_scalar::<f32>() < 1e-5, "{name}");
+            let [together, apart] = [&together, &apart].map(|way| answer(&model, way));
+            let largest = |values: Tensor<4>| values.abs().max().into_scalar::<f32>();
+            let deviation = largest(together.clone() - apart) / largest(together);
+            // A batch of two goes through other blocks of the matrix products than two of one.
+            assert!(deviation < 1e-5, "{name}: {deviation:e}");
 
             let unequal = guidance(&model, "a fox --n a BREAK b --l 4");
             let Guidance::Apart {

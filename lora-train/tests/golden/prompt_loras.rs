@@ -162,6 +162,9 @@ fn a_file_of_another_family_is_named_and_leaves_no_adapter() {
     let mut model = tiny();
     let base = answers(&model);
     let mut loras = PromptLoras::new(Vec::new(), Some(folder));
+    loras
+        .attach(&mut model, &prompt("a <lora:style:1>"), &device)
+        .unwrap();
     let error = loras
         .attach(&mut model, &prompt("a <lora:style:1> <lora:xl:1>"), &device)
         .unwrap_err();
