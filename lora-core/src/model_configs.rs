@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The shape of a whole model.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ModelConfigs {
     /// What family it is of.
     pub family: Family,

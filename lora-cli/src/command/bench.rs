@@ -1,6 +1,7 @@
 //! `lora bench`: measures with full-size models.
 
 mod load;
+mod step;
 
 use clap::{
     Args, Subcommand,
@@ -15,7 +16,8 @@ const EXAMPLES: &str = "\
 Examples:
   lora bench load model.safetensors     seconds and memory to load a checkpoint
   lora bench load --family sdxl --precision f16
-  lora bench load --family sd1 --json";
+  lora bench load --family sd1 --json
+  lora bench step --family sd1 --size 512";
 
 /// Measure seconds and memory with full-size models; no checkpoint is needed
 #[derive(Args, Debug)]
@@ -28,12 +30,14 @@ pub(crate) struct Bench {
 #[derive(Debug, Subcommand)]
 enum What {
     Load(load::Load),
+    Step(step::Step),
 }
 
 impl Bench {
     pub(crate) fn run(self, printer: &Printer) -> anyhow::Result<End> {
         match self.what {
             What::Load(load) => load.run(printer),
+            What::Step(step) => step.run(printer),
         }
     }
 }
