@@ -55,7 +55,7 @@ impl ModelArguments {
     }
 }
 
-fn precision() -> impl TypedValueParser<Value = Precision> {
+pub(crate) fn precision() -> impl TypedValueParser<Value = Precision> {
     PossibleValuesParser::new(["f32", "bf16", "f16"]).map(|name| match name.as_str() {
         "bf16" => Precision::Bf16,
         "f16" => Precision::F16,

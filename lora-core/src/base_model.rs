@@ -34,6 +34,16 @@ pub enum Precision {
     F16,
 }
 
+impl Precision {
+    /// Bytes of one number.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::Bf16 | Self::F16 => 2,
+        }
+    }
+}
+
 impl From<Precision> for FloatDType {
     fn from(precision: Precision) -> Self {
         match precision {

@@ -4,6 +4,7 @@
 //! `examples/minimal.rs` is a whole training in a few lines.
 
 mod batch;
+pub mod bench;
 mod compare;
 pub mod config;
 mod device;

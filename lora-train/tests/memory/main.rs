@@ -1,5 +1,8 @@
 //! Heap use, counted by the allocator. One test only: others beside it would be counted too.
 #![cfg(test)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod hostile_headers;
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +11,11 @@ use lora_core::{
     BaseModel, ModelSource, TokenIds, adapter::LoraSpec, safetensors_file::SafetensorsFile,
 };
 use lora_optim::{OptimizerConfig, Rates};
-use lora_train::{Batch, BatchText, Denoising, Learner, config::ObjectiveConfig};
+use lora_train::{
+    Batch, BatchText, Denoising, Learner,
+    bench::{forget_peak_resident, peak_resident},
+    config::ObjectiveConfig,
+};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -23,8 +30,26 @@ fn project(path: &str) -> PathBuf {
 
 #[test]
 fn loading_needs_the_model_and_training_does_not_grow() {
+    what_was_in_ram_is_seen();
+    hostile_headers::take_little_memory();
     loading_peaks_below_one_tensor_beyond_the_model();
     two_hundred_steps_end_where_twenty_did();
+}
+
+/// Only where the system tells: elsewhere the peak is unknown.
+fn what_was_in_ram_is_seen() {
+    let buffer = vec![1u8; 64 << 20];
+    assert!(buffer.iter().all(|&byte| byte == 1));
+    let with_buffer = peak_resident();
+    drop(buffer);
+    forget_peak_resident();
+    let (Some(with_buffer), Some(without)) = (with_buffer, peak_resident()) else {
+        return;
+    };
+    assert!(
+        with_buffer > without + (60 << 20),
+        "{with_buffer} with 64 MiB more, {without} without"
+    );
 }
 
 /// Elements of all tensors of the mini model, and of its largest.
