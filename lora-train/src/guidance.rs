@@ -36,12 +36,8 @@ pub(crate) enum Guidance {
     None(Conditions),
     /// The negative prompts, then the prompts, in one batch.
     Together(Conditions, f64),
-    /// Prompts and negative prompts of different length, one after the other, as A1111 takes them: none is filled up.
-    Apart {
-        positive: Conditions,
-        negative: Conditions,
-        scale: f64,
-    },
+    /// Negative prompts and prompts of different length, one after the other, as A1111 takes them: none is filled up.
+    Apart(Box<[Conditions; 2]>, f64),
 }
 
 impl Guidance {
@@ -81,11 +77,8 @@ impl Guidance {
             negatives.extend(positives);
             Self::Together(conditions(negatives), scale)
         } else {
-            Self::Apart {
-                positive: conditions(positives),
-                negative: conditions(negatives),
-                scale,
-            }
+            let texts = [conditions(negatives), conditions(positives)];
+            Self::Apart(Box::new(texts), scale)
         })
     }
 
@@ -107,15 +100,14 @@ impl Guidance {
                 let part = |from| both.clone().narrow(0, from, count);
                 towards(part(count), part(0), *scale)
             }
-            Self::Apart {
-                positive,
-                negative,
-                scale,
-            } => towards(
-                answer(input.clone(), positive),
-                answer(input, negative),
-                *scale,
-            ),
+            Self::Apart(texts, scale) => {
+                let [negative, positive] = texts.as_ref();
+                towards(
+                    answer(input.clone(), positive),
+                    answer(input, negative),
+                    *scale,
+                )
+            }
         }
     }
 }
@@ -176,11 +168,8 @@ mod tests {
             let model = tiny(name);
             let together = guidance(&model, "a fox --n blurry --l 4");
             assert!(matches!(together, Guidance::Together(..)));
-            let apart = Guidance::Apart {
-                positive: conditions(&model, "a fox"),
-                negative: conditions(&model, "blurry"),
-                scale: 4.0,
-            };
+            let texts = ["blurry", "a fox"].map(|text| conditions(&model, text));
+            let apart = Guidance::Apart(Box::new(texts), 4.0);
             let [together, apart] = [&together, &apart].map(|way| answer(&model, way));
             let largest = |values: Tensor<4>| values.abs().max().into_scalar::<f32>();
             let deviation = largest(together.clone() - apart) / largest(together);
@@ -188,14 +177,11 @@ mod tests {
             assert!(deviation < 1e-5, "{name}: {deviation:e}");
 
             let unequal = guidance(&model, "a fox --n a BREAK b --l 4");
-            let Guidance::Apart {
-                positive, negative, ..
-            } = unequal
-            else {
+            let Guidance::Apart(texts, _) = unequal else {
                 panic!("{name}: in one batch");
             };
-            let tokens = [positive, negative].map(|told| told.text.dims()[1]);
-            assert_eq!(tokens, [77, 154]);
+            let tokens = texts.map(|told| told.text.dims()[1]);
+            assert_eq!(tokens, [154, 77]);
         }
     }
 

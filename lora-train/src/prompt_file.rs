@@ -41,7 +41,7 @@ pub enum PromptFileError {
         /// The line, or the number of the prompt.
         place: String,
         /// What is wrong with it.
-        source: PromptError,
+        source: Box<PromptError>,
     },
 }
 
@@ -83,7 +83,7 @@ impl Prompt {
             prompt.map_err(|source| PromptFileError::Prompt {
                 path: path.to_path_buf(),
                 place,
-                source,
+                source: Box::new(source),
             })
         });
         read.collect()
