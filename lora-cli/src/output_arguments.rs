@@ -8,7 +8,7 @@ use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use lora_core::lora_file::{FileDtype, LoraFile, LoraLayout, Written};
+use lora_core::lora_file::{FileDtype, LoraFile, LoraLayout, LoraModule, Written};
 use serde::Serialize;
 
 /// How a LoRA file is written.
@@ -55,11 +55,7 @@ impl WrittenLora {
             layout: layout.to_string(),
             dtype,
             modules: lora.modules.len(),
-            parameters: lora
-                .modules
-                .values()
-                .map(|module| module.parameters())
-                .sum(),
+            parameters: lora.modules.values().map(LoraModule::parameters).sum(),
             bytes: written.bytes,
             sshs_model_hash: written.model_hash,
         })

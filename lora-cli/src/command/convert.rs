@@ -15,9 +15,9 @@ Examples:
   lora convert style.safetensors style-peft.safetensors --to peft
   lora convert style.safetensors style-bf16.safetensors --dtype bf16
 
-Reads the layouts of kohya, PEFT and diffusers, old and new, and the folders that PEFT and diffusers
-write. In PEFT's layout each layer's alpha / rank is multiplied into its factors, so that every
-program applies the file at the same strength.";
+Reads the layouts of kohya, PEFT and diffusers, old and new, and the folders that the latter write.
+In PEFT's layout each layer's alpha / rank is multiplied into its factors, and the layers of a text
+encoder get the same rank, filled up with zeros: every program applies such a file alike.";
 
 /// Rewrite a LoRA file in another layout or number format
 #[derive(Args, Debug)]
@@ -32,6 +32,9 @@ pub(crate) struct Convert {
     /// The layout: kohya's for A1111, ComfyUI and sd-scripts; PEFT's for diffusers
     #[arg(long, value_name = "LAYOUT", value_enum, default_value_t = Layout::Kohya)]
     to: Layout,
+    /// Choose alphas with which diffusers, too, applies kohya's layout as it is meant; factors take up the change
+    #[arg(long)]
+    portable_alphas: bool,
     #[command(flatten)]
     output: LoraOutputArguments,
 }
@@ -45,7 +48,10 @@ enum Layout {
 impl Convert {
     pub(crate) fn run(self, printer: &Printer) -> anyhow::Result<End> {
         prepare(&self.out, self.output.force)?;
-        let (lora, form) = LoraFile::read_with_form(&self.input)?;
+        let (mut lora, form) = LoraFile::read_with_form(&self.input)?;
+        if self.portable_alphas {
+            lora = lora.with_portable_alphas();
+        }
         let layout = match self.to {
             Layout::Kohya => LoraLayout::Kohya,
             Layout::Peft => LoraLayout::Peft,

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::Args;
 use lora_core::{
     Family,
-    lora_file::{HashCheck, Unread},
+    lora_file::{HashCheck, Misread, Program},
     lora_tools::{BaseCheck, Verification},
     weights::Checkpoint,
 };
@@ -49,7 +49,7 @@ struct Document<'a> {
     not_finite: &'a [String],
     zero: &'a [String],
     hashes: Vec<Hash<'a>>,
-    unread: Vec<UnreadKeys<'a>>,
+    misread: Vec<MisreadKeys<'a>>,
     base: Option<Base<'a>>,
 }
 
@@ -60,7 +60,7 @@ struct Hash<'a> {
 }
 
 #[derive(Serialize)]
-struct UnreadKeys<'a> {
+struct MisreadKeys<'a> {
     program: String,
     reason: &'a str,
     keys: &'a [String],
@@ -100,35 +100,46 @@ impl Verify {
             found.form.layout,
             found.modules
         )];
-        lines.extend(found.base.iter().flat_map(|base| self.base_lines(base)));
-        lines.extend(list("hold values that are no numbers", &found.not_finite));
-        lines.extend(list("change nothing: they were not trained", &found.zero));
-        lines.extend(found.hashes.iter().map(hash_line));
-        if found.unread.is_empty() {
-            lines.push("  A1111, ComfyUI, diffusers and sd-scripts read every key".to_owned());
+        if let Some(base) = &found.base {
+            lines.extend(self.base_lines(base, found.family));
         }
-        lines.extend(found.unread.iter().map(unread_line));
+        lines.extend(list(
+            "modules hold values that are no numbers",
+            &found.not_finite,
+        ));
+        lines.extend(list(
+            "modules change nothing: they were not trained",
+            &found.zero,
+        ));
+        lines.extend(found.hashes.iter().map(hash_line));
+        lines.extend(misread_lines(&found.misread));
         lines.join("\n")
     }
 
-    fn base_lines(&self, base: &BaseCheck) -> Vec<String> {
+    fn base_lines(&self, base: &BaseCheck, family: Option<Family>) -> Vec<String> {
         let path = self
             .base
             .as_ref()
             .map(|path| path.display().to_string())
             .unwrap_or_default();
-        let mut lines = vec![if base.misfits.is_empty() {
-            format!("  fits {path} ({})", base.family)
+        if let Some(family) = family.filter(|family| *family != base.family) {
+            return vec![format!(
+                "  DOES NOT FIT {path}: that is {}, the LoRA is for {family}",
+                base.family
+            )];
+        }
+        let verdict = if base.misfits.is_empty() {
+            "fits"
         } else {
-            format!("  DOES NOT FIT {path} ({})", base.family)
-        }];
+            "DOES NOT FIT"
+        };
         let misfits: Vec<String> = base.misfits.iter().map(ToString::to_string).collect();
-        lines.extend(list("cannot be applied", &misfits));
-        let missing = list(
-            "have no module, though others of the same network have",
+        let mut lines = vec![format!("  {verdict} {path} ({})", base.family)];
+        lines.extend(list("modules cannot be applied", &misfits));
+        lines.extend(list(
+            "layers have no module, though others of their network have",
             &base.missing,
-        );
-        lines.extend(missing.map(|line| line.replacen("modules", "layers", 1)));
+        ));
         lines
     }
 }
@@ -149,13 +160,13 @@ fn document(found: &Verification) -> Document<'_> {
                 holds: hash.holds(),
             })
             .collect(),
-        unread: found
-            .unread
+        misread: found
+            .misread
             .iter()
-            .map(|unread| UnreadKeys {
-                program: unread.program.to_string(),
-                reason: unread.reason,
-                keys: &unread.keys,
+            .map(|misread| MisreadKeys {
+                program: misread.program.to_string(),
+                reason: misread.reason,
+                keys: &misread.keys,
             })
             .collect(),
         base: found.base.as_ref().map(|base| Base {
@@ -166,17 +177,13 @@ fn document(found: &Verification) -> Document<'_> {
     }
 }
 
-/// How many modules, and the first of them; nothing when there are none.
+/// How many there are, and the first of them; nothing when there are none.
 fn list(what: &str, names: &[String]) -> Option<String> {
-    let first = names.iter().take(SHOWN).map(|name| format!("\n    {name}"));
+    let mut lines = vec![format!("  {} {what}:", names.len())];
+    lines.extend(names.iter().take(SHOWN).map(|name| format!("    {name}")));
     let more = names.len().saturating_sub(SHOWN);
-    let rest = (more > 0).then(|| format!("\n    and {more} more"));
-    let names_of = |count: usize| if count == 1 { "module" } else { "modules" };
-    (!names.is_empty()).then(|| {
-        let count = names.len();
-        let lines: String = first.chain(rest).collect();
-        format!("  {count} {} {what}:{lines}", names_of(count))
-    })
+    lines.extend((more > 0).then(|| format!("    and {more} more")));
+    (!names.is_empty()).then(|| lines.join("\n"))
 }
 
 fn hash_line(hash: &HashCheck) -> String {
@@ -188,12 +195,41 @@ fn hash_line(hash: &HashCheck) -> String {
     format!("  {} {verdict}", hash.key)
 }
 
-fn unread_line(unread: &Unread) -> String {
-    format!(
-        "  {} passes over {} keys such as {}: {}",
-        unread.program,
-        unread.keys.len(),
-        unread.keys.first().map_or("", String::as_str),
-        unread.reason
-    )
+/// What programs do not read as it is meant, those with the same reason together.
+fn misread_lines(misread: &[Misread]) -> Vec<String> {
+    if misread.is_empty() {
+        let programs = names(&Program::ALL);
+        return vec![format!("  {programs} read every key as it is meant")];
+    }
+    let mut groups: Vec<(&Misread, Vec<Program>)> = Vec::new();
+    for found in misread {
+        let same = |(first, _): &&mut (&Misread, _)| {
+            first.reason == found.reason && first.keys == found.keys
+        };
+        match groups.iter_mut().find(same) {
+            Some((_, programs)) => programs.push(found.program),
+            None => groups.push((found, vec![found.program])),
+        }
+    }
+    let line = |(found, programs): &(&Misread, Vec<Program>)| {
+        let (count, first) = (
+            found.keys.len(),
+            found.keys.first().map_or("", String::as_str),
+        );
+        let programs = names(programs);
+        format!(
+            "  not read as meant by {programs}: {count} keys such as {first}\n    {}",
+            found.reason
+        )
+    };
+    groups.iter().map(line).collect()
+}
+
+/// `A1111, ComfyUI and diffusers`.
+fn names(programs: &[Program]) -> String {
+    let names: Vec<String> = programs.iter().map(ToString::to_string).collect();
+    match names.as_slice() {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        names => names.concat(),
+    }
 }
