@@ -7,7 +7,10 @@ use clap::{
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    command::{bench, completions, devices, grid, inspect, plan, quickstart, sample, train},
+    command::{
+        bench, completions, convert, devices, extract, grid, inspect, merge, plan, quickstart,
+        resize, sample, train, verify,
+    },
     printer::Printer,
 };
 
@@ -49,6 +52,11 @@ enum Command {
     Sample(sample::Sample),
     Grid(grid::Grid),
     Inspect(inspect::Inspect),
+    Verify(verify::Verify),
+    Convert(convert::Convert),
+    Resize(resize::Resize),
+    Merge(merge::Merge),
+    Extract(extract::Extract),
     Bench(bench::Bench),
     Devices(devices::Devices),
     Completions(completions::Completions),
@@ -61,10 +69,12 @@ pub(crate) enum End {
     Done,
     /// It was told to stop, and saved what there was.
     Stopped,
+    /// It did, and what it looked at is not fit for use.
+    Unfit,
 }
 
 impl Cli {
-    /// Runs the command; the exit code is 0, 1 after an error, or 130 when stopped by Ctrl-C.
+    /// Runs the command; the exit code is 0, 1 after an error or a check that failed, or 130 when stopped by Ctrl-C.
     pub(crate) fn run(self) -> ExitCode {
         self.log_to_stderr();
         let printer = Printer::new(self.quiet);
@@ -75,12 +85,18 @@ impl Cli {
             Command::Sample(command) => command.run(&printer),
             Command::Grid(command) => command.run(&printer),
             Command::Inspect(command) => command.run(&printer),
+            Command::Verify(command) => command.run(&printer),
+            Command::Convert(command) => command.run(&printer),
+            Command::Resize(command) => command.run(&printer),
+            Command::Merge(command) => command.run(&printer),
+            Command::Extract(command) => command.run(&printer),
             Command::Bench(command) => command.run(&printer),
             Command::Devices(command) => Ok(command.run(&printer)),
             Command::Completions(command) => Ok(command.run(&printer)),
         };
         match result {
             Ok(End::Done) => ExitCode::SUCCESS,
+            Ok(End::Unfit) => ExitCode::FAILURE,
             Ok(End::Stopped) => ExitCode::from(crate::interrupt::EXIT_CODE),
             Err(error) => {
                 printer.error(&error);

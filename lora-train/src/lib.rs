@@ -49,7 +49,10 @@ pub use feed::Feed;
 pub use handle::Handle;
 pub use heldout::{HeldoutError, HeldoutLoss};
 pub use infotext::infotext;
-pub use inspection::{InspectedHash, InspectedPart, Inspection};
+pub use inspection::{
+    InspectError, InspectedBase, InspectedComponent, InspectedHash, InspectedLora, InspectedNorms,
+    InspectedPart, Inspection, TagCount,
+};
 pub use latents::LatentCache;
 pub use learner::Learner;
 pub use lora_folder::{LoraFolder, LoraNameError};

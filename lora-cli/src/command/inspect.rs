@@ -1,9 +1,12 @@
 use std::{collections::BTreeMap, fmt::Display, path::PathBuf};
 
 use clap::Args;
-use lora_train::{InspectedHash, InspectedPart, Inspection};
+use lora_train::{
+    InspectedBase, InspectedComponent, InspectedHash, InspectedLora, InspectedPart, Inspection,
+    TagCount,
+};
 
-use crate::{cli::End, printer::Printer};
+use crate::{cli::End, output_arguments::size, printer::Printer};
 
 /// Longer values of the metadata are cut in the table.
 const VALUE_WIDTH: usize = 100;
@@ -11,55 +14,111 @@ const VALUE_WIDTH: usize = 100;
 const EXAMPLES: &str = "\
 Examples:
   lora inspect style.safetensors
-  lora inspect style.safetensors --json | jq .metadata.ss_network_dim";
+  lora inspect style.safetensors --json | jq .metadata.ss_network_dim
+  lora inspect output/*.safetensors --json | jq .norms.total
+  lora inspect model.safetensors
 
-/// Tell what is in a LoRA file: rank, alpha, layers, metadata, and whether its hashes hold
+With --json there is one document for each file.";
+
+/// Tell what is in LoRA files and base models: family, layout, layers, ranks, norms, metadata, hashes
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Inspect {
-    /// The LoRA file
-    #[arg(value_name = "FILE")]
-    file: PathBuf,
-    /// Print one JSON document
+    /// LoRA files; or base models, .safetensors files or diffusers folders
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Print JSON
     #[arg(long)]
     json: bool,
 }
 
 impl Inspect {
     pub(crate) fn run(self, printer: &Printer) -> anyhow::Result<End> {
-        let inspection = Inspection::open(&self.file)?;
-        if self.json {
-            printer.document(&inspection);
-        } else {
-            printer.result(&text(&inspection));
+        for file in &self.files {
+            let inspection = Inspection::open(file)?;
+            match inspection {
+                _ if self.json => printer.document(&inspection),
+                Inspection::Lora(lora) => printer.result(&lora_text(&lora)),
+                Inspection::Base(base) => printer.result(&base_text(&base)),
+            }
         }
         Ok(End::Done)
     }
 }
 
-fn text(inspection: &Inspection) -> String {
+fn base_text(base: &InspectedBase) -> String {
+    let mut lines = vec![
+        base.path.display().to_string(),
+        format!("  family     {}", base.family),
+        format!("  layout     {}", base.layout),
+    ];
+    lines.extend(base.components.iter().map(component));
+    lines.join("\n")
+}
+
+fn component(component: &InspectedComponent) -> String {
+    format!(
+        "  {}: {} tensors, {} parameters, {}",
+        component.name,
+        component.tensors,
+        component.parameters,
+        kinds(&component.dtypes)
+    )
+}
+
+fn lora_text(inspection: &InspectedLora) -> String {
+    let family = inspection
+        .family
+        .map_or("unknown".to_owned(), |family| family.to_string());
     let mut lines = vec![
         inspection.path.display().to_string(),
+        format!("  family     {family}"),
+        format!("  layout     {}", inspection.layout),
         format!("  size       {}", size(inspection.bytes)),
         format!("  dtype      {}", kinds(&inspection.dtypes)),
         format!("  parameters {}", inspection.parameters),
     ];
     lines.extend(inspection.parts.iter().map(part));
     lines.extend(inspection.hashes.iter().map(hash));
+    lines.extend(tags(inspection));
+    lines.extend(norms(inspection));
     if inspection.metadata.is_empty() {
         lines.push("no metadata".to_owned());
     } else {
         lines.push("metadata".to_owned());
     }
-    let width = inspection
-        .metadata
-        .keys()
-        .map(String::len)
-        .max()
-        .unwrap_or(0);
+    let width = longest(inspection.metadata.keys());
     let entry = |(key, value): (&String, &String)| format!("  {key:width$}  {}", cut(value));
     lines.extend(inspection.metadata.iter().map(entry));
     lines.join("\n")
+}
+
+fn tags(inspection: &InspectedLora) -> Option<String> {
+    let told = |tag: &TagCount| format!("{} (×{})", tag.tag, tag.count);
+    let tags: Vec<String> = inspection.tags.iter().map(told).collect();
+    (!tags.is_empty()).then(|| format!("  most frequent tags: {}", tags.join(", ")))
+}
+
+/// The norm of the correction, block by block.
+fn norms(inspection: &InspectedLora) -> Vec<String> {
+    let norms = &inspection.norms;
+    let largest = norms
+        .modules
+        .get(&norms.largest)
+        .copied()
+        .unwrap_or_default();
+    let mut lines = vec![format!(
+        "norm of the correction: {:.4}, most of it in {} ({largest:.4})",
+        norms.total, norms.largest
+    )];
+    let width = longest(norms.blocks.iter().map(|(block, _)| block));
+    let line = |(block, norm): &(String, f64)| format!("  {block:width$}  {norm:.4}");
+    lines.extend(norms.blocks.iter().map(line));
+    lines
+}
+
+fn longest<'a>(names: impl Iterator<Item = &'a String>) -> usize {
+    names.map(String::len).max().unwrap_or(0)
 }
 
 fn part(part: &InspectedPart) -> String {
@@ -99,13 +158,6 @@ fn cut(value: &str) -> String {
     match line.char_indices().nth(VALUE_WIDTH) {
         Some((end, _)) => format!("{}… ({} characters)", &line[..end], line.chars().count()),
         None => line,
-    }
-}
-
-fn size(bytes: u64) -> String {
-    match bytes as f64 {
-        bytes if bytes < 1024.0 * 1024.0 => format!("{:.1} KiB", bytes / 1024.0),
-        bytes => format!("{:.1} MiB", bytes / 1024.0 / 1024.0),
     }
 }
 

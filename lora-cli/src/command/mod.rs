@@ -2,10 +2,15 @@
 
 pub(crate) mod bench;
 pub(crate) mod completions;
+pub(crate) mod convert;
 pub(crate) mod devices;
+pub(crate) mod extract;
 pub(crate) mod grid;
 pub(crate) mod inspect;
+pub(crate) mod merge;
 pub(crate) mod plan;
 pub(crate) mod quickstart;
+pub(crate) mod resize;
 pub(crate) mod sample;
 pub(crate) mod train;
+pub(crate) mod verify;

@@ -6,6 +6,7 @@ mod errors;
 mod help;
 mod inspect;
 mod interrupt;
+mod lora_tools;
 mod plan;
 mod program;
 mod quickstart;

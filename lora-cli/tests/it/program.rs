@@ -16,6 +16,9 @@ pub const LOCON: &str = concat!(
     "/../testdata/golden/lora/tiny-sd15-locon.safetensors"
 );
 
+/// PyTorch's models and LoRA files.
+pub const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/golden");
+
 /// The program, in `folder`, untouched by the settings of whoever runs the tests.
 pub fn lora(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lora"));

@@ -158,8 +158,17 @@ impl Contents {
 }
 
 impl LoraFile {
+    /// Whether a file has any key of a LoRA, or of another adapter.
+    pub fn is_in(file: &SafetensorsFile) -> bool {
+        let is_of_adapter = |name: &String| {
+            AdapterKind::of_key(name).is_some()
+                || Key::parse(name).is_some_and(|key| key.layout.is_some())
+        };
+        file.names().iter().any(is_of_adapter)
+    }
+
     /// The weight file at `path`, which may be the folder in which PEFT or diffusers put it.
-    pub(crate) fn weights_in(path: &Path) -> PathBuf {
+    pub fn weights_in(path: &Path) -> PathBuf {
         let inside = IN_FOLDERS.iter().map(|name| path.join(name));
         inside
             .into_iter()

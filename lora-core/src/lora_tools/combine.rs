@@ -62,8 +62,8 @@ pub enum CombineError {
 /// Makes one LoRA whose correction is the sum of all corrections, each times its strength.
 ///
 /// Without `choice` this is exact: factors are put side by side, so ranks add up. With it, the sum is truncated by
-/// singular value decomposition. Strengths and scales go into the factors, and alphas become equal to the ranks; a layer
-/// that a single LoRA changes keeps its factors, and the strength goes into its alpha.
+/// singular value decomposition. Strengths and scales go into the factors, and alphas are such that all programs understand
+/// them ([`LoraFile::with_portable_alphas`]).
 ///
 /// # Errors
 /// [`CombineError`], naming the LoRAs and layers that do not go together.
@@ -87,8 +87,13 @@ pub fn combine(
             Ok((name.clone(), module))
         })
         .collect::<Result<BTreeMap<_, _>, CombineError>>()?;
-    let metadata = metadata(loras, &modules);
-    Ok(LoraFile { modules, metadata })
+    let sum = LoraFile {
+        modules,
+        metadata: BTreeMap::new(),
+    };
+    let mut sum = sum.with_portable_alphas();
+    sum.metadata = metadata(loras, &sum.modules);
+    Ok(sum)
 }
 
 fn same_family(loras: &[WeightedLora<'_>]) -> Result<(), CombineError> {
@@ -131,7 +136,6 @@ fn side_by_side(name: &str, loras: &[WeightedLora<'_>]) -> Result<LoraModule, Co
         }
     }
     if let [(lora, module)] = parts[..] {
-        // Alone, its factors stay as they are.
         return Ok(LoraModule {
             alpha: module.alpha * lora.strength,
             ..module.clone()

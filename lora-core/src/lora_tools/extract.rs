@@ -100,7 +100,7 @@ pub struct Extracted {
 /// Makes the LoRA that turns `base` into `tuned` as well as its ranks allow, by truncated singular value decomposition of
 /// each layer's difference; also tells how much was kept of each, by module.
 ///
-/// Layers that do not differ get no module. No more than 256 singular values are looked for, and
+/// Layers that do not differ get no module; alphas are as [`LoraFile::with_portable_alphas`] makes them. No more than 256 singular values are looked for, and
 /// [`RankRule::Cumulative`](super::RankRule::Cumulative), which would need all of them, counts those. Differences are taken in f32; `told` hears how many layers of how many are done.
 ///
 /// # Errors
@@ -148,8 +148,13 @@ pub fn extract(
     if modules.is_empty() {
         return Err(ExtractError::Equal);
     }
-    let metadata = metadata(base, tuned, &modules);
-    Ok((LoraFile { modules, metadata }, kept))
+    let lora = LoraFile {
+        modules,
+        metadata: BTreeMap::new(),
+    };
+    let mut lora = lora.with_portable_alphas();
+    lora.metadata = metadata(base, tuned, &lora.modules);
+    Ok((lora, kept))
 }
 
 fn same_family(base: &Checkpoint, tuned: &Checkpoint) -> Result<Family, ExtractError> {

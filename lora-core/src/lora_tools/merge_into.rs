@@ -11,6 +11,7 @@ use super::WeightedLora;
 use super::base_layers::BaseLayers;
 use super::fit::{Misfits, layer_of};
 use super::model_folder::write_folder;
+use crate::Family;
 use crate::atomic_file::{WriteError, write_atomically};
 use crate::lora_file::{FileDtype, LoraModule, safetensors_header};
 use crate::safetensors_file::{RawTensor, SafetensorsFile, SafetensorsFileError};
@@ -19,7 +20,19 @@ use crate::weights::Checkpoint;
 /// Why LoRAs were not merged into a base model. What was at the target is untouched.
 #[derive(Debug, thiserror::Error)]
 pub enum MergeError {
-    /// A LoRA is for another model.
+    /// A LoRA is for another family of models.
+    #[error("{lora} is a LoRA for {lora_family}, and {} is {base_family}", base.display())]
+    Family {
+        /// What the LoRA is called.
+        lora: String,
+        /// The family that it is for.
+        lora_family: Family,
+        /// The base model.
+        base: PathBuf,
+        /// Its family.
+        base_family: Family,
+    },
+    /// A LoRA is for another model of the family.
     #[error("{lora} does not fit {}:{misfits}", base.display())]
     Misfits {
         /// What the LoRA is called.
@@ -73,6 +86,19 @@ pub fn merge_into(
     Ok(changes.merged())
 }
 
+fn same_family(checkpoint: &Checkpoint, lora: &WeightedLora<'_>) -> Result<(), MergeError> {
+    let base_family = checkpoint.family();
+    match lora.file.family() {
+        Some(lora_family) if lora_family != base_family => Err(MergeError::Family {
+            lora: lora.name.to_owned(),
+            lora_family,
+            base: checkpoint.path().to_path_buf(),
+            base_family,
+        }),
+        _ => Ok(()),
+    }
+}
+
 /// What is to be added to a tensor, or to some of its rows.
 struct Change<'a> {
     rows: Option<Range<usize>>,
@@ -91,6 +117,7 @@ impl<'a> Changes<'a> {
     ) -> Result<Self, MergeError> {
         let mut changes = BTreeMap::<_, Vec<Change<'a>>>::new();
         for lora in loras {
+            same_family(checkpoint, lora)?;
             let mut misfits = Vec::new();
             for (name, module) in &lora.file.modules {
                 match layer_of(name, module, base) {

@@ -115,16 +115,16 @@ mod tests {
         let energy = values.iter().map(|value| value * value).sum();
         let expected: BTreeMap<String, BTreeMap<String, usize>> =
             serde_json::from_str(file.metadata("rules").expect("rules")).expect("JSON");
-        type Rule = fn(f64) -> RankRule;
-        let rules: [(&str, Rule); 4] = [
-            ("ratio", RankRule::Ratio),
-            ("frobenius", RankRule::Frobenius),
-            ("energy", RankRule::Energy),
-            ("cumulative", RankRule::Cumulative),
-        ];
-        for (name, rule) in rules {
-            for (parameter, &rank) in &expected[name] {
-                let choice = RankChoice::by(rule(parameter.parse().expect("a number")));
+        let rule = |name: &str, parameter: f64| match name {
+            "ratio" => RankRule::Ratio(parameter),
+            "frobenius" => RankRule::Frobenius(parameter),
+            "energy" => RankRule::Energy(parameter),
+            _ => RankRule::Cumulative(parameter),
+        };
+        assert_eq!(expected.len(), 4);
+        for (name, ranks) in &expected {
+            for (parameter, &rank) in ranks {
+                let choice = RankChoice::by(rule(name, parameter.parse().expect("a number")));
                 assert_eq!(
                     choice.rank(&values, energy, &[0, 0]),
                     rank,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
-use super::RankChoice;
+use super::{RankChoice, RankRule};
 use crate::linear_algebra::svd_of_product;
 use crate::lora_file::{LoraFile, LoraModule};
 
@@ -22,8 +22,9 @@ pub struct ResizedModule {
 /// Replaces each module by the nearest one of the chosen rank, by truncated singular value decomposition; also tells what
 /// became of each, by name.
 ///
-/// Scales stay, so alphas fall with the ranks. A module that would keep its rank stays as it is, to the bit. The metadata
-/// tells of the change as kohya's `resize_lora` does.
+/// With a fixed rank, scales stay, so alphas fall with the ranks, and a module that has the rank already stays as it is, to
+/// the bit. With any other rule ranks come to differ, and modules get alphas that
+/// all programs understand ([`LoraFile::with_portable_alphas`]). The metadata tells of the change as kohya's `resize_lora` does.
 pub fn resize(file: &LoraFile, choice: &RankChoice) -> (LoraFile, BTreeMap<String, ResizedModule>) {
     let resized: BTreeMap<String, (LoraModule, ResizedModule)> = file
         .modules
@@ -38,8 +39,15 @@ pub fn resize(file: &LoraFile, choice: &RankChoice) -> (LoraFile, BTreeMap<Strin
         .into_iter()
         .map(|(name, (module, _))| (name, module))
         .collect();
-    let metadata = metadata(file, &modules);
-    (LoraFile { modules, metadata }, told)
+    let mut resized = LoraFile {
+        modules,
+        metadata: BTreeMap::new(),
+    };
+    if choice.rule != RankRule::Fixed {
+        resized = resized.with_portable_alphas();
+    }
+    resized.metadata = metadata(file, &resized.modules);
+    (resized, told)
 }
 
 fn resize_module(module: &LoraModule, choice: &RankChoice) -> (LoraModule, ResizedModule) {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::base_layers::BaseLayers;
 use super::fit::{Misfit, layer_of};
-use crate::lora_file::{HashCheck, LoraFile, LoraFileError, LoraModule, StoredForm, Unread};
+use crate::lora_file::{HashCheck, LoraFile, LoraFileError, LoraModule, Misread, StoredForm};
 use crate::safetensors_file::{SafetensorsFile, SafetensorsFileError};
 use crate::weights::Checkpoint;
 use crate::{Family, ModuleName};
@@ -36,8 +36,8 @@ pub struct Verification {
     pub zero: Vec<String>,
     /// Hashes, stored and computed.
     pub hashes: [HashCheck; 2],
-    /// Keys that programs pass over.
-    pub unread: Vec<Unread>,
+    /// Keys that programs do not read as they are meant.
+    pub misread: Vec<Misread>,
     /// How it goes with a base model, where one was given.
     pub base: Option<BaseCheck>,
 }
@@ -72,7 +72,7 @@ impl Verification {
             not_finite: broken(|module| !module.is_finite()),
             zero: broken(LoraModule::is_zero),
             hashes: HashCheck::of(&SafetensorsFile::open(LoraFile::weights_in(path))?)?,
-            unread: LoraFile::unread(path)?,
+            misread: LoraFile::misread(path)?,
             base: base.map(|base| BaseCheck::of(&file, base)).transpose()?,
         })
     }

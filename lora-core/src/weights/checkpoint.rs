@@ -236,6 +236,15 @@ impl Checkpoint {
         Some(files)
     }
 
+    /// Type and shape of every stored tensor of `component`, by its key in the file; nothing where there are none.
+    pub fn stored(
+        &self,
+        component: Component,
+    ) -> impl Iterator<Item = (String, &safetensors::tensor::TensorInfo)> {
+        let files = self.components.get(&component);
+        files.into_iter().flat_map(ComponentFiles::stored)
+    }
+
     /// Builds a network from the tensors of `component`; problems are added to `problems`.
     ///
     /// # Errors

@@ -40,6 +40,16 @@ impl ComponentFiles {
         })
     }
 
+    /// Type and shape of every tensor that belongs to the component, by its key in the file.
+    pub(super) fn stored(&self) -> impl Iterator<Item = (String, &TensorInfo)> {
+        self.files.iter().flat_map(|file| {
+            let names = file.names().into_iter();
+            names
+                .filter(|name| name.starts_with(self.layout.prefix()))
+                .filter_map(|name| file.info(&name).map(|info| (name.clone(), info)))
+        })
+    }
+
     /// Adds each tensor that belongs to the component and is none of those `used`, by their diffusers keys.
     pub(super) fn report_unexpected(
         &self,

@@ -105,7 +105,8 @@ impl Layout {
         }
     }
 
-    fn prefix(self) -> &'static str {
+    /// What stands before the component's names in a single file.
+    pub(super) fn prefix(self) -> &'static str {
         match self {
             Self::Diffusers => "",
             Self::LdmUNet(prefix)

@@ -1,37 +1,66 @@
+//! What is in a LoRA file.
+
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
 };
 
 use lora_core::{
-    lora_file::{HashCheck, LoraFile, LoraFileError},
+    Family, ModuleName,
+    adapter::Target,
+    lora_file::{HashCheck, LoraFile, LoraFileError, LoraModule},
+    lora_tools::Norms,
     safetensors_file::SafetensorsFile,
+    weights::Component,
 };
 use serde::Serialize;
 
+use super::{TagCount, dtypes, tags::most_frequent};
+
 /// What can be told about a LoRA file without a model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Inspection {
+pub struct InspectedLora {
     /// The file.
     pub path: PathBuf,
     /// Its size.
     pub bytes: u64,
+    /// The family of base models that it is for, where its modules tell.
+    pub family: Option<Family>,
+    /// The spelling of its keys.
+    pub layout: String,
     /// Number formats of its tensors, as safetensors names them, with the number of tensors in each.
     pub dtypes: BTreeMap<String, usize>,
     /// The parts of the model that it changes.
     pub parts: Vec<InspectedPart>,
     /// Numbers in all factors.
     pub parameters: usize,
+    /// How much it changes.
+    pub norms: InspectedNorms,
+    /// The tags of its captions that occur most often: the trigger word is usually the first.
+    pub tags: Vec<TagCount>,
     /// Its hashes, checked against its contents.
     pub hashes: Vec<InspectedHash>,
     /// The header's metadata.
     pub metadata: BTreeMap<String, String>,
 }
 
+/// Frobenius norms of the corrections.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct InspectedNorms {
+    /// Of all together.
+    pub total: f64,
+    /// The module that changes most.
+    pub largest: String,
+    /// Of each block.
+    pub blocks: Vec<(String, f64)>,
+    /// Of each module.
+    pub modules: BTreeMap<String, f64>,
+}
+
 /// One part of the model.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct InspectedPart {
-    /// `text encoder`, `unet attention`, `unet convolution` or `other`.
+    /// `text encoder`, `text encoder 2`, `unet attention`, `unet convolution` or `other`.
     pub name: &'static str,
     /// Layers changed.
     pub modules: usize,
@@ -54,33 +83,51 @@ pub struct InspectedHash {
     pub holds: Option<bool>,
 }
 
-impl Inspection {
-    /// Reads all of a LoRA file.
+impl InspectedLora {
+    /// Reads all of a LoRA file, or of the folder in which PEFT or diffusers put it.
     ///
     /// # Errors
     /// See [`LoraFile::read`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, LoraFileError> {
         let path = path.as_ref();
-        let lora = LoraFile::read(path)?;
-        let file = SafetensorsFile::open(path)?;
+        let (lora, form) = LoraFile::read_with_form(path)?;
+        let file = SafetensorsFile::open(LoraFile::weights_in(path))?;
         let names = file.names();
-        let mut dtypes = BTreeMap::new();
-        for info in names.iter().filter_map(|name| file.info(name)) {
-            *dtypes.entry(info.dtype.to_string()).or_default() += 1;
-        }
+        let stored = names.iter().filter_map(|name| Some(file.info(name)?.dtype));
         Ok(Self {
             path: path.to_path_buf(),
             bytes: file.file_len(),
-            dtypes,
+            family: lora.family(),
+            layout: form.layout.to_string(),
+            dtypes: dtypes(stored),
             parts: parts(&lora),
-            parameters: lora
-                .modules
-                .values()
-                .map(lora_core::lora_file::LoraModule::parameters)
-                .sum(),
+            parameters: lora.modules.values().map(LoraModule::parameters).sum(),
+            norms: norms(&lora),
+            tags: most_frequent(&lora.metadata),
             hashes: HashCheck::of(&file)?.map(InspectedHash::from).to_vec(),
             metadata: lora.metadata,
         })
+    }
+}
+
+fn norms(lora: &LoraFile) -> InspectedNorms {
+    let norms = Norms::of(lora);
+    InspectedNorms {
+        total: norms.total(),
+        largest: norms
+            .largest()
+            .map(|largest| largest.module.clone())
+            .unwrap_or_default(),
+        blocks: norms
+            .blocks
+            .into_iter()
+            .map(|block| (block.block, block.norm))
+            .collect(),
+        modules: norms
+            .modules
+            .into_iter()
+            .map(|module| (module.module, module.norm))
+            .collect(),
     }
 }
 
@@ -96,13 +143,7 @@ impl From<HashCheck> for InspectedHash {
 
 /// The parts in the order of [`InspectedPart::name`]'s list, those without modules left out.
 fn parts(file: &LoraFile) -> Vec<InspectedPart> {
-    let mut parts = [
-        "text encoder",
-        "unet attention",
-        "unet convolution",
-        "other",
-    ]
-    .map(|name| InspectedPart {
+    let mut parts = PARTS.map(|name| InspectedPart {
         name,
         modules: 0,
         parameters: 0,
@@ -119,16 +160,24 @@ fn parts(file: &LoraFile) -> Vec<InspectedPart> {
     parts.into_iter().filter(|part| part.modules > 0).collect()
 }
 
-/// The index in [`parts`], by the module's kohya name.
+const PARTS: [&str; 5] = [
+    "text encoder",
+    "text encoder 2",
+    "unet attention",
+    "unet convolution",
+    "other",
+];
+
+/// The index in [`PARTS`], by the module's kohya name.
 fn part_of(module: &str) -> usize {
-    if module.starts_with("lora_te") {
-        0
-    } else if !module.starts_with("lora_unet") {
-        3
-    } else if module.contains("_attentions_") {
-        1
-    } else {
-        2
+    match ModuleName::from_kohya(module) {
+        Some(name) if name.component() == Component::TextEncoder2 => 1,
+        Some(name) => match name.target() {
+            Target::TextEncoder => 0,
+            Target::Attention => 2,
+            Target::Convolution => 3,
+        },
+        None => 4,
     }
 }
 
@@ -143,7 +192,7 @@ mod tests {
 
     #[test]
     fn modules_are_counted_by_part() {
-        let inspection = Inspection::open(LOCON).expect("a LoRA file");
+        let inspection = InspectedLora::open(LOCON).expect("a LoRA file");
         let names: Vec<_> = inspection.parts.iter().map(|part| part.name).collect();
         assert_eq!(
             names,
@@ -161,6 +210,43 @@ mod tests {
     }
 
     #[test]
+    fn sdxl_s_names_are_parts_like_any_others() {
+        let golden = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../testdata/golden/lora/tiny-sdxl-lora-peft.safetensors"
+        );
+        let inspection = InspectedLora::open(golden).expect("a LoRA file");
+        let parts: Vec<_> = inspection
+            .parts
+            .iter()
+            .map(|part| (part.name, part.modules))
+            .collect();
+        assert_eq!(
+            parts,
+            [
+                ("text encoder", 72),
+                ("text encoder 2", 24),
+                ("unet attention", 192)
+            ]
+        );
+        assert_eq!(inspection.family, Some(Family::Sdxl));
+        assert_eq!(inspection.layout, "PEFT");
+        let blocks: f64 = inspection
+            .norms
+            .blocks
+            .iter()
+            .map(|(_, norm)| norm * norm)
+            .sum();
+        assert!((blocks.sqrt() / inspection.norms.total - 1.0).abs() < 1e-12);
+        assert!(
+            inspection
+                .norms
+                .modules
+                .contains_key(&inspection.norms.largest)
+        );
+    }
+
+    #[test]
     fn a_changed_byte_breaks_the_hash() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("a.safetensors");
@@ -168,7 +254,7 @@ mod tests {
         file.write(&path, lora_core::lora_file::FileDtype::F16)
             .expect("written");
         let holds = || {
-            let hashes = Inspection::open(&path).expect("a LoRA file").hashes;
+            let hashes = InspectedLora::open(&path).expect("a LoRA file").hashes;
             hashes
                 .iter()
                 .map(|hash| (hash.key, hash.holds))
