@@ -32,7 +32,7 @@ them. A model keeps its layout and number format; it is read and written tensor 
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Merge {
-    /// LoRA files and their strengths, 1 when left out
+    /// LoRA files and their strengths, 1 when left out, or TE:UNET
     #[arg(required = true, value_name = "FILE[:STRENGTH]")]
     loras: Vec<LoraArgument>,
     /// The LoRA file to write; with --into, the model file or folder
@@ -63,14 +63,12 @@ impl Merge {
         prepare(&self.out, self.output.force)?;
         let read = |lora: &LoraArgument| LoraFile::read_with_form(&lora.path);
         let files = self.loras.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        let named: Vec<_> = self.loras.iter().map(LoraArgument::named).collect();
-        let loras: Vec<_> = named
-            .iter()
-            .zip(&files)
-            .map(|((name, strength), (file, _))| WeightedLora {
+        let names: Vec<_> = self.loras.iter().map(|lora| name(&lora.path)).collect();
+        let loras: Vec<_> = (self.loras.iter().zip(&names).zip(&files))
+            .map(|((lora, name), (file, _))| WeightedLora {
                 name,
                 file,
-                strength: *strength,
+                strength: lora.strength,
             })
             .collect();
         if let Some(base) = &self.into {
@@ -120,4 +118,10 @@ impl Merge {
         }
         Ok(End::Done)
     }
+}
+
+/// A file's name without its extension.
+fn name(path: &Path) -> String {
+    let stem = path.file_stem().unwrap_or(path.as_os_str());
+    stem.to_string_lossy().into_owned()
 }

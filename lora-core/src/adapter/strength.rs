@@ -15,7 +15,8 @@ impl Strength {
         self.text.abs() < f32::EPSILON && self.unet.abs() < f32::EPSILON
     }
 
-    pub(super) fn of(self, target: Target) -> f32 {
+    /// To the layers of `target`.
+    pub fn of(self, target: Target) -> f32 {
         match target {
             Target::TextEncoder => self.text,
             Target::Attention | Target::Convolution => self.unet,

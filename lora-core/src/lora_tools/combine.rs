@@ -6,9 +6,10 @@ use burn::tensor::TensorData;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::{RankChoice, network_entries};
-use crate::Family;
+use crate::adapter::{Strength, Target};
 use crate::linear_algebra::{Matrix, svd_of_product};
 use crate::lora_file::{LoraFile, LoraModule, split_scale};
+use crate::{Family, ModuleName};
 
 /// A LoRA and how strongly it acts.
 #[derive(Debug, Clone, Copy)]
@@ -17,8 +18,26 @@ pub struct WeightedLora<'a> {
     pub name: &'a str,
     /// Its contents.
     pub file: &'a LoraFile,
-    /// What its correction is multiplied by.
-    pub strength: f32,
+    /// What its corrections are multiplied by.
+    pub strength: Strength,
+}
+
+impl WeightedLora<'_> {
+    /// What the correction of the module `name` is multiplied by.
+    pub(super) fn strength_of(&self, name: &str) -> f32 {
+        let target = ModuleName::from_kohya(name).map(|name| name.target());
+        self.strength.of(target.unwrap_or(Target::Attention))
+    }
+
+    /// Name and strength as they are written in prompts: `style:0.8`, or `style:0.5:0.8` for text encoder and UNet.
+    fn label(&self) -> String {
+        let Strength { text, unet } = self.strength;
+        if text.to_bits() == unet.to_bits() {
+            format!("{}:{unet}", self.name)
+        } else {
+            format!("{}:{text}:{unet}", self.name)
+        }
+    }
 }
 
 /// Why LoRAs cannot become one.
@@ -137,7 +156,7 @@ fn side_by_side(name: &str, loras: &[WeightedLora<'_>]) -> Result<LoraModule, Co
     }
     if let [(lora, module)] = parts[..] {
         return Ok(LoraModule {
-            alpha: module.alpha * lora.strength,
+            alpha: module.alpha * lora.strength_of(name),
             ..module.clone()
         });
     }
@@ -149,7 +168,7 @@ fn side_by_side(name: &str, loras: &[WeightedLora<'_>]) -> Result<LoraModule, Co
     );
     let mut place = 0;
     for (lora, module) in parts {
-        let scales = split_scale(module.scale() * lora.strength);
+        let scales = split_scale(module.scale() * lora.strength_of(name));
         let [module_up, module_down] = module.factors();
         for column in 0..module.rank() {
             copy_scaled(module_up.column(column), scales.1, up.column_mut(place));
@@ -218,10 +237,7 @@ fn metadata(
             metadata.insert(key.to_owned(), first.clone());
         }
     }
-    let named: Vec<String> = loras
-        .iter()
-        .map(|lora| format!("{}:{}", lora.name, lora.strength))
-        .collect();
+    let named: Vec<String> = loras.iter().map(WeightedLora::label).collect();
     let names: Vec<&str> = loras.iter().map(|lora| lora.name).collect();
     metadata.insert("modelspec.merged_from".to_owned(), names.join(", "));
     metadata.insert(

@@ -124,7 +124,7 @@ impl<'a> Changes<'a> {
                     Ok(layer) => {
                         let place = layer.place.clone();
                         let of_tensor = changes.entry((place.file, place.key)).or_default();
-                        let added = (module, lora.strength);
+                        let added = (module, lora.strength_of(name));
                         match of_tensor
                             .iter_mut()
                             .find(|change| change.rows == place.rows)

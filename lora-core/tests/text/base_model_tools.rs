@@ -37,7 +37,7 @@ fn weighted<'a>(name: &'a str, file: &'a LoraFile, strength: f32) -> WeightedLor
     WeightedLora {
         name,
         file,
-        strength,
+        strength: strength.into(),
     }
 }
 

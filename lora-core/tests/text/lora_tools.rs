@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use burn::tensor::TensorData;
+use lora_core::adapter::Strength;
 use lora_core::lora_file::{LoraFile, LoraModule};
 use lora_core::lora_tools::{
     CombineError, Norms, RankChoice, RankRule, WeightedLora, combine, resize,
@@ -141,12 +142,12 @@ fn several_become_their_weighted_sum() {
         WeightedLora {
             name: "plain",
             file: &plain,
-            strength: 0.75,
+            strength: 0.75.into(),
         },
         WeightedLora {
             name: "locon",
             file: &locon,
-            strength: -0.5,
+            strength: (-0.5).into(),
         },
     ];
     for choice in [None, Some(RankChoice::fixed(8))] {
@@ -175,12 +176,42 @@ fn several_become_their_weighted_sum() {
 }
 
 #[test]
+fn text_encoder_and_unet_have_their_own_strengths() {
+    let plain = lora("tiny-sd15-lora");
+    let one = WeightedLora {
+        name: "one",
+        file: &plain,
+        strength: Strength {
+            text: 0.0,
+            unet: 2.0,
+        },
+    };
+    let sum = combine(&[one, one], None).unwrap();
+    assert_eq!(
+        sum.metadata["ss_training_comment"],
+        "merged from one:0:2, one:0:2"
+    );
+    for (name, module) in &sum.modules {
+        let factor = if name.starts_with("lora_te") {
+            0.0
+        } else {
+            4.0
+        };
+        let expected: Vec<f64> = times_cos(&plain.modules[name])
+            .iter()
+            .map(|value| factor * value)
+            .collect();
+        assert_close(&times_cos(module), &expected, name);
+    }
+}
+
+#[test]
 fn what_does_not_go_together_is_named() {
     let (sd15, sdxl) = (lora("tiny-sd15-lora"), lora("tiny-sdxl-lora"));
     let weighted = |name, file| WeightedLora {
         name,
         file,
-        strength: 1.0,
+        strength: 1.0.into(),
     };
     assert!(matches!(combine(&[], None), Err(CombineError::Nothing)));
     let error = combine(&[weighted("a", &sd15), weighted("b", &sdxl)], None).unwrap_err();
