@@ -4,13 +4,13 @@
 //! `examples/minimal.rs` is a whole training in a few lines.
 
 mod batch;
-mod compare;
 pub mod config;
 mod device;
 mod draw;
 mod event;
 mod facts;
 mod feed;
+pub mod grid;
 mod handle;
 mod heldout;
 mod infotext;
@@ -33,7 +33,6 @@ mod trainer;
 
 pub use batch::{Batch, BatchText};
 pub use burn::tensor::Device;
-pub use compare::{CompareError, Comparison, STRENGTHS};
 pub use device::{DeviceChoice, DeviceError, DeviceListing, backends_left_out, list_devices};
 pub use draw::{DrawSettings, draw};
 pub use event::{Event, Flow, Observer, StepReport};

@@ -1,0 +1,127 @@
+//! What tells one model or LoRA file from another.
+
+use std::{
+    collections::BTreeMap,
+    fs, io,
+    path::{Path, PathBuf},
+    time::UNIX_EPOCH,
+};
+
+use lora_core::{ModelSource, lora_file::ModelHashes};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use super::GridCells;
+
+/// A file that cannot be read to tell it from others.
+#[derive(Debug, Error)]
+#[error("{}: {source}", .path.display())]
+pub struct FingerprintError {
+    /// The file.
+    pub path: PathBuf,
+    /// What the operating system says.
+    pub source: io::Error,
+}
+
+/// The model and the LoRA files of a grid, each by something that changes when it does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fingerprints {
+    /// The model's.
+    pub(super) model: String,
+    /// SHA-256 of each LoRA file that acts in some cell.
+    pub(super) loras: BTreeMap<PathBuf, String>,
+}
+
+/// One file of a model.
+#[derive(Serialize)]
+struct ModelPart {
+    path: PathBuf,
+    bytes: u64,
+    /// Nanoseconds since 1970.
+    modified: u128,
+}
+
+impl Fingerprints {
+    /// Of the model in `source`, and of the LoRA files in `cells`.
+    ///
+    /// Models are told apart by the paths, sizes and times of their files, for reading gigabytes would take minutes; LoRA
+    /// files by their bytes.
+    ///
+    /// # Errors
+    /// [`FingerprintError`] for what cannot be read.
+    pub fn read(cells: &GridCells, source: &ModelSource) -> Result<Self, FingerprintError> {
+        let ModelSource {
+            path,
+            config,
+            vae,
+            prediction_type,
+            precision,
+        } = source;
+        let mut parts = Vec::new();
+        for path in [Some(path), config.as_ref(), vae.as_ref()] {
+            let Some(path) = path else {
+                continue;
+            };
+            let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+            look_at(&path, &mut parts)?;
+        }
+        // Strings and numbers serialise without fail.
+        let model = serde_json::to_vec(&(parts, prediction_type, precision)).unwrap_or_default();
+        let mut loras = BTreeMap::new();
+        for lora in cells.cells.iter().flatten().flat_map(|cell| &cell.loras) {
+            if !loras.contains_key(&lora.path) {
+                let hashes = ModelHashes::of_file(&lora.path);
+                let hashes = hashes.map_err(|source| FingerprintError {
+                    path: lora.path.clone(),
+                    source,
+                })?;
+                loras.insert(lora.path.clone(), hashes.sha256);
+            }
+        }
+        Ok(Self {
+            model: digest(&model),
+            loras,
+        })
+    }
+}
+
+/// Adds the file, or all files of the folder, to `parts`.
+fn look_at(path: &Path, parts: &mut Vec<ModelPart>) -> Result<(), FingerprintError> {
+    let failed = |source| FingerprintError {
+        path: path.to_path_buf(),
+        source,
+    };
+    let metadata = fs::metadata(path).map_err(failed)?;
+    if metadata.is_dir() {
+        let entries = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+        let mut paths: Vec<_> = entries
+            .map_err(failed)?
+            .into_iter()
+            .map(|entry| entry.path())
+            .collect();
+        paths.sort();
+        return paths.iter().try_for_each(|path| look_at(path, parts));
+    }
+    let modified = metadata.modified().map_err(failed)?;
+    parts.push(ModelPart {
+        path: path.to_path_buf(),
+        bytes: metadata.len(),
+        modified: modified
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_nanos(),
+    });
+    Ok(())
+}
+
+/// 32 hexadecimal digits of SHA-256: enough that no two cells ever share them.
+pub(super) fn digest(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut digits = String::with_capacity(32);
+    for byte in &Sha256::digest(bytes)[..16] {
+        // Writing to a String cannot fail.
+        let _ = write!(digits, "{byte:02x}");
+    }
+    digits
+}

@@ -1,0 +1,205 @@
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::{
+    Axis, Drawing, Fingerprints, GridCells, LoraUse, level::sampler_label, request::CellPicture,
+};
+use crate::{DrawSettings, Prompt};
+
+/// Every picture of a grid, and where it stands.
+///
+/// Pictures that would be equal are one: at strength 0 all files share the model's own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GridPlan {
+    /// The sheets; several where there is a third axis.
+    pub sheets: Vec<SheetPlan>,
+    /// The pictures, each once.
+    pub drawings: Vec<Drawing>,
+}
+
+/// One sheet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SheetPlan {
+    /// What its pictures share: the prompt.
+    pub title: String,
+    /// What else they share: the level of the third axis, the run, seed, steps, sampler, guidance, size.
+    pub subtitle: String,
+    /// The header of each column.
+    pub columns: Vec<String>,
+    /// The header of each row.
+    pub rows: Vec<String>,
+    /// `cells[row][column]`: numbers of the pictures that stand side by side there.
+    pub cells: Vec<Vec<Vec<usize>>>,
+    /// What A1111 adds to the infotext of a sheet.
+    pub script: String,
+}
+
+impl GridCells {
+    /// Lays the cells out; `settings` says how a prompt is drawn, and in which size.
+    pub fn plan(
+        &self,
+        fingerprints: &Fingerprints,
+        settings: impl Fn(&Prompt) -> (DrawSettings, [u32; 2]),
+    ) -> GridPlan {
+        let mut drawings: Vec<Drawing> = Vec::new();
+        let mut numbers = BTreeMap::<String, usize>::new();
+        let mut number = |picture: &CellPicture| {
+            let (mut settings, size) = settings(&picture.prompt);
+            settings.sampler = picture.sampler.unwrap_or(settings.sampler);
+            let drawing = Drawing::new(picture, settings, size, fingerprints);
+            *numbers.entry(drawing.digest.clone()).or_insert_with(|| {
+                drawings.push(drawing);
+                drawings.len() - 1
+            })
+        };
+        let [columns, rows, _] = &self.levels;
+        let cells: Vec<Vec<usize>> = self
+            .cells
+            .iter()
+            .map(|cell| cell.iter().map(&mut number).collect())
+            .collect();
+        let sheets = cells.chunks(columns.len() * rows.len()).enumerate();
+        let sheets = sheets
+            .map(|(index, cells)| {
+                let rows = cells.chunks(columns.len()).map(<[_]>::to_vec).collect();
+                self.sheet(index, rows, &drawings)
+            })
+            .collect();
+        GridPlan { sheets, drawings }
+    }
+
+    fn sheet(&self, index: usize, cells: Vec<Vec<Vec<usize>>>, drawings: &[Drawing]) -> SheetPlan {
+        let request = &self.request;
+        let [columns, rows, sheets] = &self.levels;
+        let shown: Vec<&Drawing> = cells
+            .iter()
+            .flatten()
+            .flatten()
+            .map(|&number| &drawings[number])
+            .collect();
+        let mut subtitle = vec![sheets[index].label(request)];
+        subtitle.extend(self.shared_run());
+        subtitle.extend(shared(&shown));
+        subtitle.retain(|part| !part.is_empty());
+        SheetPlan {
+            title: self.title(),
+            subtitle: subtitle.join(", "),
+            columns: columns.iter().map(|level| level.label(request)).collect(),
+            rows: rows.iter().map(|level| level.label(request)).collect(),
+            cells,
+            script: self.script(),
+        }
+    }
+
+    /// The prompts, unless each has a row, column or sheet of its own.
+    fn title(&self) -> String {
+        if self.request.axes().contains(&&Axis::Prompts) {
+            return String::new();
+        }
+        let texts = self.request.prompts.iter();
+        let texts: Vec<&str> = texts.map(|prompt| prompt.text.as_str()).collect();
+        texts.join(" | ")
+    }
+
+    /// The name of the run, where the labels only number its files.
+    fn shared_run(&self) -> Option<String> {
+        let files = &self.request.files;
+        let numbered = files.iter().all(|file| file.label != file.name);
+        let first = files.first()?;
+        (numbered && self.request.axes().contains(&&Axis::Files)).then(|| first.run.clone())
+    }
+
+    /// `Script: X/Y/Z plot, X Type: Seed, X Values: "1,2", …`, as A1111 writes it into its grids.
+    fn script(&self) -> String {
+        let mut parts = vec!["Script: X/Y/Z plot".to_owned()];
+        let axes = ["X", "Y", "Z"].into_iter().zip(self.request.axes());
+        for ((letter, axis), levels) in axes.zip(&self.levels) {
+            if *axis == Axis::Nothing {
+                continue;
+            }
+            let values = levels
+                .iter()
+                .map(|level| in_list(level.value(&self.request)));
+            let values = values.collect::<Vec<_>>().join(",");
+            parts.push(format!("{letter} Type: {}", axis.title()));
+            parts.push(format!("{letter} Values: {}", quoted(&values)));
+        }
+        parts.join(", ")
+    }
+}
+
+/// What all pictures have in common, in words.
+fn shared(drawings: &[&Drawing]) -> Vec<String> {
+    fn same<T: PartialEq>(
+        drawings: &[&Drawing],
+        of: impl Fn(&Drawing) -> T,
+        told: impl Fn(T) -> String,
+    ) -> String {
+        let Some(first) = drawings.first().map(|drawing| of(drawing)) else {
+            return String::new();
+        };
+        if drawings.iter().all(|drawing| of(drawing) == first) {
+            told(first)
+        } else {
+            String::new()
+        }
+    }
+    vec![
+        same(
+            drawings,
+            |drawing| lora_names(&drawing.loras),
+            |names| names,
+        ),
+        same(
+            drawings,
+            |drawing| drawing.prompt.seed,
+            |seed| format!("seed {seed}"),
+        ),
+        same(
+            drawings,
+            |drawing| drawing.prompt.steps,
+            |steps| format!("{steps} steps"),
+        ),
+        same(drawings, |drawing| drawing.settings.sampler, sampler_label),
+        same(
+            drawings,
+            |drawing| drawing.prompt.guidance,
+            |scale| format!("CFG {scale}"),
+        ),
+        same(
+            drawings,
+            |drawing| drawing.size,
+            |[width, height]| format!("{width}×{height}"),
+        ),
+    ]
+}
+
+fn lora_names(loras: &[LoraUse]) -> String {
+    let name = |lora: &LoraUse| {
+        if (lora.text - lora.unet).abs() < f32::EPSILON {
+            format!("{} at {}", lora.name, lora.unet)
+        } else {
+            format!("{} at {}:{}", lora.name, lora.text, lora.unet)
+        }
+    };
+    loras.iter().map(name).collect::<Vec<_>>().join(" + ")
+}
+
+/// An item of a list, in quotation marks where it holds a comma, as [`super::Axis`] reads it.
+fn in_list(item: String) -> String {
+    if item.contains([',', '"', '\n']) {
+        format!("\"{}\"", item.replace('"', "\"\""))
+    } else {
+        item
+    }
+}
+
+/// A value of an infotext, in quotation marks where A1111 needs them to read it back.
+fn quoted(value: &str) -> String {
+    if value.contains([',', '\n', ':']) {
+        serde_json::Value::from(value).to_string()
+    } else {
+        value.to_owned()
+    }
+}
