@@ -2,6 +2,7 @@
 
 mod devices;
 mod errors;
+mod grid;
 mod help;
 mod inspect;
 mod interrupt;

@@ -55,7 +55,6 @@ struct PlanDocument<'a> {
 #[derive(Serialize)]
 struct PictureDocument<'a> {
     file: String,
-    loras: Vec<&'a str>,
     #[serde(flatten)]
     ingredients: Ingredients<'a>,
 }
@@ -110,11 +109,6 @@ impl CellFolder {
     ) -> Result<(), CellFolderError> {
         let pictures = plan.drawings.iter().map(|drawing| PictureDocument {
             file: format!("{}.png", drawing.digest),
-            loras: drawing
-                .loras
-                .iter()
-                .map(|lora| lora.name.as_str())
-                .collect(),
             ingredients: drawing.ingredients(fingerprints),
         });
         let document = PlanDocument {
@@ -158,4 +152,50 @@ fn is_picture(path: &Path) -> bool {
             .file_stem()
             .and_then(|stem| stem.to_str())
             .is_some_and(is_digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::example::{Painter, plan, request};
+
+    #[test]
+    fn only_its_own_pictures_are_cleared() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = CellFolder::create(parent.path().join("a/b.cells")).expect("a folder");
+        let plan = plan(&request());
+        plan.draw(&folder, &mut Painter::default(), |_| {
+            crate::Flow::Continue(())
+        })
+        .expect("drawn");
+        for foreign in ["holiday.png", "0123.png", "notes.txt"] {
+            fs::write(folder.path().join(foreign), "").expect("written");
+        }
+        let stale = folder.path().join(format!("{}.png", "a".repeat(32)));
+        fs::write(&stale, "").expect("written");
+        folder.clear(Some(&plan)).expect("cleared");
+        assert!(!stale.exists());
+        assert!(plan.drawings.iter().all(|drawing| folder.has(drawing)));
+        folder.clear(None).expect("cleared");
+        let left = fs::read_dir(folder.path()).expect("a folder").count();
+        assert_eq!(left, 3);
+    }
+
+    #[test]
+    fn the_plan_says_what_each_file_shows() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = CellFolder::create(parent.path()).expect("a folder");
+        let plan = plan(&request());
+        folder
+            .write_plan(&plan, &Fingerprints::default())
+            .expect("written");
+        let text = fs::read(parent.path().join(PLAN)).expect("a plan");
+        let document: serde_json::Value = serde_json::from_slice(&text).expect("JSON");
+        let picture = &document["pictures"][2];
+        assert_eq!(picture["file"], format!("{}.png", plan.drawings[2].digest));
+        assert_eq!(picture["loras"][0]["name"], "dog-000002");
+        assert_eq!(picture["loras"][0]["unet"], 0.5);
+        assert_eq!(picture["prompt"]["seed"], 1);
+        assert_eq!(document["sheets"][0]["cells"][1][1][0], 2);
+    }
 }

@@ -34,6 +34,8 @@ pub(super) struct Ingredients<'a> {
 
 #[derive(Serialize)]
 struct LoraIngredient<'a> {
+    /// It stands in the picture's settings.
+    name: &'a str,
     sha256: &'a str,
     text: f32,
     unet: f32,
@@ -64,6 +66,7 @@ impl Drawing {
 
     pub(super) fn ingredients<'a>(&'a self, fingerprints: &'a Fingerprints) -> Ingredients<'a> {
         let loras = self.loras.iter().map(|lora| LoraIngredient {
+            name: &lora.name,
             sha256: fingerprints
                 .loras
                 .get(&lora.path)

@@ -145,3 +145,139 @@ fn batches<'a>(drawings: &'a [&'a Drawing]) -> impl Iterator<Item = &'a [&'a Dra
         group.chunks(most)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::{
+        Axis, GridRequest,
+        example::{Painter, plain, plan, request},
+    };
+
+    fn go_on(_: GridProgress) -> Flow {
+        Flow::Continue(())
+    }
+
+    fn folder(path: &Path) -> CellFolder {
+        CellFolder::create(path.join("grid.cells")).expect("a folder")
+    }
+
+    /// Draws the request into the folder; gives the progress at its end and the drawer's notes.
+    fn drawn(request: &GridRequest, folder: &CellFolder) -> (GridProgress, Painter) {
+        let mut painter = Painter::default();
+        let progress = plan(request).draw(folder, &mut painter, go_on);
+        (progress.expect("drawn"), painter)
+    }
+
+    #[test]
+    fn the_base_is_drawn_first_and_each_file_at_all_strengths_before_the_next() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let (progress, painter) = drawn(&request(), &folder(parent.path()));
+        assert_eq!((progress.drawn, progress.to_draw, progress.kept), (5, 5, 0));
+        let named = |name: &str, strength| vec![(name.to_owned(), strength)];
+        assert_eq!(
+            painter.loras,
+            [
+                vec![],
+                named("dog-000001", 0.5),
+                named("dog-000001", 1.0),
+                named("dog-000002", 0.5),
+                named("dog-000002", 1.0),
+            ]
+        );
+        assert_eq!(painter.checked, 2);
+    }
+
+    #[test]
+    fn pictures_of_one_lora_are_drawn_several_at_once_but_not_many() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let seeds = plain(
+            "seed=1-19".parse().expect("an axis"),
+            "cfg=3,5".parse().expect("an axis"),
+        );
+        let (progress, painter) = drawn(&seeds, &folder(parent.path()));
+        assert_eq!(progress.drawn, 38);
+        assert_eq!(painter.calls, [8, 8, 3, 8, 8, 3]);
+        assert_eq!(painter.changes, 0);
+    }
+
+    #[test]
+    fn what_is_there_is_not_drawn_again_and_a_change_draws_only_what_it_changes() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = folder(parent.path());
+        let mut request = request();
+        drawn(&request, &folder);
+        let (again, painter) = drawn(&request, &folder);
+        assert_eq!((again.drawn, again.to_draw, again.kept), (0, 0, 5));
+        assert_eq!(painter.checked, 0, "nothing to check");
+
+        request.y = Axis::Strength(vec![0.0, 0.5, 0.75, 1.0]);
+        let (more, painter) = drawn(&request, &folder);
+        assert_eq!((more.drawn, more.kept), (2, 5));
+        let strengths = painter.loras.iter().map(|lora| lora[0].1);
+        assert_eq!(strengths.collect::<Vec<_>>(), [0.75, 0.75]);
+
+        request.prompts[0].seed = 9;
+        let (other, _) = drawn(&request, &folder);
+        assert_eq!((other.drawn, other.kept), (7, 0));
+        folder.clear(Some(&plan(&request))).expect("cleared");
+        assert_eq!(pictures(&folder), 7);
+    }
+
+    #[test]
+    fn a_stop_keeps_what_is_drawn_and_the_same_request_goes_on() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = folder(parent.path());
+        let plan = plan(&request());
+        let stop = |progress: GridProgress| match progress.drawn {
+            0 | 1 => Flow::Continue(()),
+            _ => Flow::Break(()),
+        };
+        let progress = plan
+            .draw(&folder, &mut Painter::default(), stop)
+            .expect("drawn");
+        assert_eq!((progress.drawn, progress.to_draw), (2, 5));
+        assert!(!progress.is_complete());
+        let grid = &plan.grids(&folder)[0];
+        assert!(
+            grid.subtitle.ends_with("2 of 5 pictures so far"),
+            "{}",
+            grid.subtitle
+        );
+        // Half a file, as a crash of another program might leave it, does not count as a picture.
+        let broken = plan.drawings.iter().find(|drawing| folder.has(drawing));
+        let broken = folder.file(broken.expect("a picture"));
+        std::fs::write(broken, "half").expect("written");
+        let (rest, _) = drawn(&request(), &folder);
+        assert_eq!((rest.drawn, rest.kept), (4, 1));
+        assert!(!plan.grids(&folder)[0].subtitle.contains("so far"));
+
+        // As if it had never stopped.
+        let other = CellFolder::create(parent.path().join("other")).expect("a folder");
+        drawn(&request(), &other);
+        for drawing in &plan.drawings {
+            let bytes = |folder: &CellFolder| std::fs::read(folder.file(drawing)).expect("there");
+            assert_eq!(bytes(&folder), bytes(&other));
+        }
+    }
+
+    #[test]
+    fn pictures_carry_their_settings() {
+        let parent = tempfile::tempdir().expect("a folder");
+        let folder = folder(parent.path());
+        drawn(&request(), &folder);
+        let plan = plan(&request());
+        let bytes = std::fs::read(folder.file(&plan.drawings[2])).expect("a picture");
+        let text = crate::picture::png::read_parameters(&bytes).expect("a PNG");
+        let text = text.expect("settings");
+        assert_eq!(text, plan.drawings[2].infotext());
+        assert!(
+            text.starts_with("a fox, sitting <lora:dog-000002:0.5>\nNegative prompt: blurry\n")
+        );
+    }
+
+    fn pictures(folder: &CellFolder) -> usize {
+        let entries = std::fs::read_dir(folder.path()).expect("a folder");
+        entries.count()
+    }
+}

@@ -64,3 +64,28 @@ fn with_end(path: &Path, end: &str) -> PathBuf {
     name.push(end);
     name.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_sheet_bears_the_name_and_several_a_number() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let out = folder.path().join("v0.5");
+        let one = GridFiles::write(&[Grid::default()], &out).expect("written");
+        assert_eq!(one.sheets[0].0, folder.path().join("v0.5.png"));
+        assert_eq!(one.page, folder.path().join("v0.5.html"));
+        let two = GridFiles::write(&[Grid::default(), Grid::default()], &out).expect("written");
+        let paths = two.sheets.iter().map(|(path, _)| path.clone());
+        assert_eq!(
+            paths.collect::<Vec<_>>(),
+            [
+                folder.path().join("v0.5-1.png"),
+                folder.path().join("v0.5-2.png")
+            ]
+        );
+        assert_eq!(cells_of(&out), folder.path().join("v0.5.cells"));
+        assert!(two.sheets.iter().all(|(path, _)| path.is_file()) && two.page.is_file());
+    }
+}

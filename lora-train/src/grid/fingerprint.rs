@@ -125,3 +125,67 @@ pub(super) fn digest(bytes: &[u8]) -> String {
     }
     digits
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use lora_core::Precision;
+
+    use super::*;
+    use crate::grid::example::request;
+
+    #[test]
+    fn a_model_is_known_by_its_files_and_how_it_is_read_and_a_lora_by_its_bytes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let model = folder.path().join("model");
+        fs::create_dir_all(model.join("unet")).expect("made");
+        let weights = model.join("unet/weights.safetensors");
+        fs::write(&weights, "weights").expect("written");
+        let mut request = request();
+        for file in &mut request.files {
+            file.path = folder.path().join(&file.path);
+            fs::write(&file.path, &file.name).expect("written");
+        }
+        let cells = request.cells().expect("a sound request");
+        let source = ModelSource {
+            path: model.clone(),
+            ..ModelSource::default()
+        };
+        let read = |source: &ModelSource| Fingerprints::read(&cells, source).expect("read");
+        let first = read(&source);
+        assert_eq!(first, read(&source));
+        assert_eq!(first.loras.len(), 2);
+
+        let half = ModelSource {
+            precision: Precision::F16,
+            ..source.clone()
+        };
+        assert_ne!(first.model, read(&half).model);
+        let file = fs::File::options()
+            .write(true)
+            .open(&weights)
+            .expect("there");
+        let later = SystemTime::now() + Duration::from_mins(1);
+        file.set_modified(later).expect("set");
+        let touched = read(&source);
+        assert_ne!(first.model, touched.model);
+        fs::write(model.join("unet/config.json"), "{}").expect("written");
+        assert_ne!(touched.model, read(&source).model);
+
+        fs::write(&request.files[0].path, "other").expect("written");
+        let changed = read(&source).loras;
+        assert_ne!(
+            first.loras[&request.files[0].path],
+            changed[&request.files[0].path]
+        );
+        assert_eq!(
+            first.loras[&request.files[1].path],
+            changed[&request.files[1].path]
+        );
+
+        fs::remove_file(&request.files[0].path).expect("removed");
+        let error = Fingerprints::read(&cells, &source).expect_err("gone");
+        assert!(error.to_string().contains("dog-000001"), "{error}");
+    }
+}

@@ -9,6 +9,8 @@ mod cell_folder;
 mod drawer;
 mod drawing;
 mod drawing_loop;
+#[cfg(test)]
+mod example;
 mod files;
 mod fingerprint;
 mod grids;

@@ -203,3 +203,106 @@ fn quoted(value: &str) -> String {
         value.to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::example::{plain, plan, prompt, request, settings};
+
+    #[test]
+    fn the_model_alone_is_drawn_once_for_all_files() {
+        let plan = plan(&request());
+        assert_eq!(plan.drawings.len(), 5);
+        assert_eq!(plan.sheets[0].cells, [[[0], [0]], [[1], [2]], [[3], [4]]]);
+    }
+
+    #[test]
+    fn labels_tell_what_changes_and_titles_what_does_not() {
+        let sheet = &plan(&request()).sheets[0];
+        assert_eq!(sheet.columns, ["epoch 1", "epoch 2"]);
+        assert_eq!(
+            sheet.rows,
+            ["strength 0 (base model)", "strength 0.5", "strength 1"]
+        );
+        assert_eq!(sheet.title, "a fox, sitting");
+        assert_eq!(sheet.subtitle, "dog, seed 1, 20 steps, DDIM, CFG 7, 8×8");
+        assert_eq!(
+            sheet.script,
+            "Script: X/Y/Z plot, X Type: LoRA file, X Values: \"dog-000001,dog-000002\", \
+             Y Type: LoRA strength, Y Values: \"0,0.5,1\""
+        );
+    }
+
+    #[test]
+    fn sheets_are_told_apart_by_their_level() {
+        let axis = |text: &str| text.parse::<Axis>().expect(text);
+        let mut request = plain(axis("cfg=3,5"), Axis::Prompts);
+        request.z = axis("sr=fox,\"a, b\"");
+        request.prompts = vec![prompt("fox"), prompt("a fox --d 4")];
+        let plan = plan(&request);
+        assert_eq!(plan.sheets.len(), 2);
+        assert_eq!(plan.sheets[1].subtitle, "a, b, 20 steps, DDIM, 8×8");
+        assert_eq!(plan.sheets[1].title, "");
+        assert_eq!(plan.sheets[1].rows, ["fox", "a fox"]);
+        assert!(
+            plan.sheets[1]
+                .script
+                .ends_with("Z Type: Prompt S/R, Z Values: \"fox,\\\"a, b\\\"\""),
+            "{}",
+            plan.sheets[1].script
+        );
+        assert_eq!(plan.drawings.len(), 8);
+    }
+
+    /// Each line changes one thing that decides how a picture looks.
+    #[test]
+    fn digests_change_with_all_that_decides_a_picture() {
+        let fingerprints = |model: &str, lora: &str| Fingerprints {
+            model: model.to_owned(),
+            loras: [("dog-000001.safetensors".into(), lora.to_owned())].into(),
+        };
+        let mut request = request();
+        request.files.pop();
+        request.y = Axis::Nothing;
+        let digest = |line: &str, strength: f32, fingerprints: &Fingerprints, settings, size| {
+            let mut request = request.clone();
+            request.prompts = vec![prompt(line)];
+            request.strengths = vec![strength];
+            let cells = request.cells().expect("a sound request");
+            let plan = cells.plan(fingerprints, |_| (settings, size));
+            plan.drawings[0].digest.clone()
+        };
+        let (same, plain) = (fingerprints("m", "l"), settings());
+        let base = |line| digest(line, 1.0, &same, plain, [8; 2]);
+        let changed = |change: &dyn Fn(&mut DrawSettings)| {
+            let mut settings = plain;
+            change(&mut settings);
+            digest("a", 1.0, &same, settings, [8; 2])
+        };
+        let digests = [
+            base("a"),
+            base("b"),
+            base("a --n x"),
+            base("a --d 2"),
+            base("a --s 3"),
+            base("a --l 2"),
+            digest("a", 0.5, &same, plain, [8; 2]),
+            digest("a", 1.0, &same, plain, [8, 16]),
+            digest("a", 1.0, &fingerprints("other", "l"), plain, [8; 2]),
+            digest("a", 1.0, &fingerprints("m", "other"), plain, [8; 2]),
+            changed(&|settings| settings.sampler = lora_core::diffusion::SamplerKind::Euler),
+            changed(&|settings| settings.sampler = lora_core::diffusion::SamplerKind::EulerKarras),
+            changed(&|settings| settings.clip_skip = 2),
+            changed(&|settings| settings.chunks = 2),
+        ];
+        for (index, digest) in digests.iter().enumerate() {
+            assert_eq!(digest.len(), 32);
+            assert!(
+                !digests[..index].contains(digest),
+                "change {index} is not seen"
+            );
+        }
+        // What is said and what is the default are the same picture.
+        assert_eq!(base("a"), base("a --d 1 --w 8 --h 8"));
+    }
+}

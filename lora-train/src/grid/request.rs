@@ -255,3 +255,182 @@ fn empty(axis: &Axis) -> RequestError {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grid::example::{file, plain, prompt, request};
+
+    fn axis(text: &str) -> Axis {
+        text.parse().expect(text)
+    }
+
+    /// The text of the first picture of each cell.
+    fn texts(request: &GridRequest) -> Vec<String> {
+        let cells = request.cells().expect("a sound request").cells;
+        cells
+            .into_iter()
+            .map(|cell| cell[0].prompt.text.clone())
+            .collect()
+    }
+
+    fn refused(request: &GridRequest) -> String {
+        request.cells().expect_err("unsound").to_string()
+    }
+
+    #[test]
+    fn files_and_strengths_make_a_table_whose_zeros_have_no_lora() {
+        let cells = request().cells().expect("a sound request");
+        assert_eq!(cells.count(), 6);
+        let loras = cells.cells.iter().map(|cell| {
+            let lora = cell[0].loras.first();
+            lora.map(|lora| (lora.name.as_str(), lora.text, lora.unet))
+        });
+        assert_eq!(
+            loras.collect::<Vec<_>>(),
+            [
+                None,
+                None,
+                Some(("dog-000001", 0.5, 0.5)),
+                Some(("dog-000002", 0.5, 0.5)),
+                Some(("dog-000001", 1.0, 1.0)),
+                Some(("dog-000002", 1.0, 1.0)),
+            ]
+        );
+    }
+
+    #[test]
+    fn every_axis_sets_what_it_is_named_for() {
+        let mut request = plain(axis("seed=7,8"), axis("cfg=3,5"));
+        request.z = axis("steps=11,12");
+        let cells = request.cells().expect("a sound request").cells;
+        let set = cells.iter().map(|cell| {
+            let prompt = &cell[0].prompt;
+            (prompt.seed, prompt.guidance as u32, prompt.steps)
+        });
+        assert_eq!(
+            set.collect::<Vec<_>>(),
+            [
+                (7, 3, 11),
+                (8, 3, 11),
+                (7, 5, 11),
+                (8, 5, 11),
+                (7, 3, 12),
+                (8, 3, 12),
+                (7, 5, 12),
+                (8, 5, 12),
+            ]
+        );
+        let samplers = plain(axis("sampler=euler-a"), Axis::Nothing);
+        let cells = samplers.cells().expect("a sound request").cells;
+        assert_eq!(cells[0][0].sampler, Some(SamplerKind::EulerA));
+    }
+
+    #[test]
+    fn prompts_stand_side_by_side_or_are_an_axis() {
+        let mut request = plain(axis("seed=1,2"), Axis::Nothing);
+        request.prompts.push(prompt("a cat"));
+        let cells = request.cells().expect("a sound request").cells;
+        assert_eq!(cells.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2]);
+        // The axis of prompts comes after that of seeds, and does not undo it.
+        request.y = Axis::Prompts;
+        let cells = request.cells().expect("a sound request").cells;
+        let shown = cells
+            .iter()
+            .map(|cell| (cell[0].prompt.text.as_str(), cell[0].prompt.seed));
+        assert_eq!(
+            shown.collect::<Vec<_>>(),
+            [
+                ("a fox, sitting", 1),
+                ("a fox, sitting", 2),
+                ("a cat", 1),
+                ("a cat", 2),
+            ]
+        );
+    }
+
+    #[test]
+    fn search_and_replace_is_a1111s() {
+        let request = plain(axis("sr=fox,cat,"), axis("sr=\"fox, sitting\",x"));
+        // As there, the second search must find what the first has left.
+        assert!(refused(&request).contains("`fox, sitting` is neither"));
+        let request = plain(axis("sr=fox,cat"), axis("sr=\", sitting\",\", asleep\""));
+        assert_eq!(
+            texts(&request),
+            [
+                "a fox, sitting",
+                "a cat, sitting",
+                "a fox, asleep",
+                "a cat, asleep"
+            ]
+        );
+        let negative = plain(axis("sr=blurry,dark"), Axis::Nothing);
+        let cells = negative
+            .cells()
+            .expect("found in the negative prompt")
+            .cells;
+        assert_eq!(cells[1][0].prompt.negative, "dark");
+    }
+
+    #[test]
+    fn loras_are_named_in_prompts() {
+        let mut request = request();
+        request.x = axis("sr=000001,000002");
+        request.y = axis("sr=0.8,0");
+        request.prompts = vec![prompt("a fox <lora:dog-000001:0.8>")];
+        let cells = request.cells().expect("a sound request").cells;
+        let loras = |cell: &[CellPicture]| -> Vec<(String, f32)> {
+            let loras = cell[0].loras.iter();
+            loras.map(|lora| (lora.name.clone(), lora.unet)).collect()
+        };
+        assert_eq!(loras(&cells[0]), [("dog-000001".to_owned(), 0.8)]);
+        assert_eq!(loras(&cells[1]), [("dog-000002".to_owned(), 0.8)]);
+        assert_eq!(loras(&cells[3]), []);
+        assert_eq!(cells[1][0].prompt.text, "a fox");
+
+        request.prompts = vec![prompt("a fox <lora:dog-NUM:STRENGTH>")];
+        request.x = axis("sr=NUM,000001,000002");
+        request.y = axis("sr=STRENGTH,0.5");
+        let cells = request.cells().expect("a sound request").cells;
+        assert_eq!(cells.len(), 2, "placeholders are not drawn themselves");
+        assert_eq!(loras(&cells[1]), [("dog-000002".to_owned(), 0.5)]);
+
+        request.x = axis("sr=NUM,000009");
+        assert!(refused(&request).contains("dog-000001, dog-000002"));
+    }
+
+    #[test]
+    fn a_single_file_acts_everywhere() {
+        let mut request = plain(axis("seed=1,2"), Axis::Nothing);
+        request.files = vec![file("dog", "dog")];
+        request.strengths = vec![0.7];
+        let cells = request.cells().expect("a sound request").cells;
+        let strengths = cells.iter().map(|cell| cell[0].loras[0].unet);
+        assert_eq!(strengths.collect::<Vec<_>>(), [0.7, 0.7]);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        let seeds = || axis("seed=1,2");
+        assert!(refused(&plain(seeds(), seeds())).contains("two axes are `Seed`"));
+        assert!(refused(&plain(Axis::Files, seeds())).contains("give LoRA files"));
+        assert!(refused(&plain(axis("sr=fox,cat"), axis("sr=NUM"))).contains("is empty"));
+        assert!(refused(&plain(axis("sr=NUM,1"), seeds())).contains("`NUM` is neither"));
+        assert!(refused(&plain(axis("strength=0,1"), seeds())).contains("the model alone"));
+        assert!(refused(&plain(axis("seed=1-1000"), axis("cfg=1-1000"))).contains("1000000"));
+        let mut two_files = request();
+        two_files.x = seeds();
+        two_files.y = Axis::Nothing;
+        assert!(refused(&two_files).contains("2 LoRA files, but no axis"));
+        two_files.prompts[0].text = "<lora:dog-000001:1>".to_owned();
+        assert!(two_files.cells().is_ok());
+        two_files.y = Axis::Strength(vec![0.0, 1.0]);
+        assert!(refused(&two_files).contains("vary its number with `sr`"));
+        let mut strengths = plain(seeds(), Axis::Nothing);
+        strengths.strengths = vec![0.0, 1.0];
+        assert!(refused(&strengths).contains("give a single one"));
+        let mut nothing = plain(seeds(), Axis::Nothing);
+        nothing.prompts.clear();
+        assert!(refused(&nothing).contains("no prompt"));
+    }
+}

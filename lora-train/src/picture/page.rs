@@ -248,7 +248,7 @@ mod tests {
         assert!(report.contains("step 50"));
         // The small picture is whole in its cells; the large one, in two cells, is enlarged from one place.
         let large = grid.matches(">data:image/jpeg;base64,").count();
-        assert_eq!((large, grid.matches("id=\"grid-0-1\"").count()), (1, 1));
+        assert_eq!((large, grid.matches(" id=\"grid-0-1\"").count()), (1, 1));
         assert!(grid.contains("id=\"grid-0-1-text\">large"));
         assert!(!grid.contains("grid-0-2"), "a picture that is not there");
     }
@@ -285,7 +285,7 @@ mod tests {
     fn several_sheets_do_not_share_names() {
         let folder = tempfile::tempdir().expect("a folder");
         let page = grids_written(&[grid(folder.path()), grid(folder.path())]);
-        for name in ["id=\"grid-0-1\"", "id=\"grid-1-1\""] {
+        for name in [" id=\"grid-0-1\"", " id=\"grid-1-1\""] {
             assert_eq!(page.matches(name).count(), 1, "{name}");
         }
     }

@@ -1,6 +1,8 @@
 //! Heap use, counted by the allocator. One test only: others beside it would be counted too.
 #![cfg(test)]
 
+mod grid;
+
 use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Distribution, Tensor};
@@ -22,9 +24,10 @@ fn project(path: &str) -> PathBuf {
 }
 
 #[test]
-fn loading_needs_the_model_and_training_does_not_grow() {
+fn loading_needs_the_model_and_neither_training_nor_grids_grow() {
     loading_peaks_below_one_tensor_beyond_the_model();
     two_hundred_steps_end_where_twenty_did();
+    grid::two_thousand_cells_need_the_memory_of_a_few();
 }
 
 /// Elements of all tensors of the mini model, and of its largest.
