@@ -145,19 +145,18 @@ impl Grid {
     /// What is asked for. Where one of the two axes is named, the other is none.
     fn request(&self, printer: &Printer) -> anyhow::Result<GridRequest> {
         let prompts = self.drawing.prompts(&self.prompt)?;
-        let SavedFiles { files, left_out } = SavedFiles::find(&self.files)?;
-        for [file, twin] in left_out {
-            printer.note(&format!(
-                "{} has the weights of {}: left out",
-                file.display(),
-                twin.display()
-            ));
-        }
         let (x, y) = match (self.x.clone(), self.y.clone()) {
             (None, None) => (Axis::Files, Axis::Strength(Vec::new())),
             (x, y) => (x.unwrap_or(Axis::Nothing), y.unwrap_or(Axis::Nothing)),
         };
         let z = self.z.clone();
+        let mut files = SavedFiles::find(&self.files)?;
+        if [&x, &y, &z].contains(&&Axis::Files) {
+            for [file, twin] in files.take_twins() {
+                let (file, twin) = (file.display(), twin.display());
+                printer.note(&format!("{file} has the weights of {twin}: left out"));
+            }
+        }
         let has_axis = [&x, &y, &z]
             .iter()
             .any(|axis| matches!(axis, Axis::Strength(_)));
@@ -170,7 +169,7 @@ impl Grid {
             x,
             y,
             z,
-            files,
+            files: files.files,
             strengths,
             prompts,
         })

@@ -150,7 +150,7 @@ fn compare(
 ) -> anyhow::Result<Grid> {
     let source = config.model.source();
     let device = config.train.device.resolve()?;
-    let SavedFiles { files, .. } = SavedFiles::find(files)?;
+    let SavedFiles { files } = SavedFiles::find(files)?;
     let cells = GridRequest::of_run(config, files)?.cells()?;
     let fingerprints = Fingerprints::read(&cells, &source)?;
     let mut model = BaseModel::load(&source, &device)?;

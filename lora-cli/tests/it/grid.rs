@@ -149,9 +149,12 @@ fn mistakes_are_told_before_the_model_is_loaded() {
     let cases: &[(&str, &[&str])] = &[
         ("unknown_axis", &["--x", "sed=1-4"]),
         ("bad_values", &["--x", "seed=1-4", "--y", "cfg=low"]),
-        ("not_in_prompt", &["--x", "sr=fox,dog"]),
-        ("no_files", &[]),
-        ("files_on_no_axis", &["out", "--x", "seed=1,2"]),
+        ("not_in_prompt", &["-p", "a cat", "--x", "sr=fox,dog"]),
+        ("no_files", &["-p", "a cat"]),
+        (
+            "files_on_no_axis",
+            &["out", "-p", "a cat", "--x", "seed=1,2"],
+        ),
         (
             "unknown_lora",
             &[
@@ -165,7 +168,7 @@ fn mistakes_are_told_before_the_model_is_loaded() {
     ];
     with_filters(|| {
         for (name, arguments) in cases {
-            let all = ["grid", "-m", &base, "-p", "a cat"];
+            let all = ["grid", "-m", &base];
             let transcript = transcript(here, &[&all[..], arguments].concat());
             assert!(!transcript.contains("device"), "{transcript}");
             insta::assert_snapshot!(format!("error_grid_{name}"), transcript);

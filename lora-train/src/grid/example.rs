@@ -39,6 +39,7 @@ pub(super) fn file(name: &str, label: &str) -> SavedFile {
         name: name.to_owned(),
         run: "dog".to_owned(),
         label: label.to_owned(),
+        hash: None,
     }
 }
 

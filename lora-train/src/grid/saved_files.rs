@@ -18,16 +18,16 @@ pub struct SavedFile {
     pub run: String,
     /// What stands over its column: `epoch 3` among files of one run, else its name.
     pub label: String,
+    /// The hash of its weights, `sshs_model_hash`, of a file that was found in a folder and has one.
+    pub hash: Option<String>,
 }
 
-/// The LoRA files that were asked for.
+/// The LoRA files that were asked for: as they were named, and those of a folder in the order in which training saved
+/// them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SavedFiles {
-    /// The files: as they were named, and those of a folder in the order in which training saved them.
+    /// The files.
     pub files: Vec<SavedFile>,
-    /// Files of a folder that hold the same weights as an earlier one, with that one: a run's last file and that of its
-    /// last epoch.
-    pub left_out: Vec<[PathBuf; 2]>,
 }
 
 /// Why LoRA files cannot be listed.
@@ -78,19 +78,36 @@ impl SavedFiles {
     /// # Errors
     /// [`SavedFilesError`] for what is not there, is no safetensors file, or is a folder without any.
     pub fn find(given: &[PathBuf]) -> Result<Self, SavedFilesError> {
-        let (mut found, mut left_out) = (Vec::new(), Vec::new());
+        let mut found = Vec::new();
         for path in given {
             if path.is_dir() {
-                found.extend(in_folder(path, &mut left_out)?);
+                found.extend(in_folder(path)?);
             } else {
-                found.push(Found::read(path)?);
+                found.push(Found {
+                    hash: None,
+                    ..Found::read(path)?
+                });
             }
         }
         let one_run = found.len() > 1 && found.iter().all(|file| file.run == found[0].run);
         Ok(Self {
             files: found.into_iter().map(|file| file.saved(one_run)).collect(),
-            left_out,
         })
+    }
+
+    /// Takes out the files of a folder that hold the same weights as an earlier one, such as a run's last file and that of
+    /// its last epoch; gives each with its twin.
+    pub fn take_twins(&mut self) -> Vec<[PathBuf; 2]> {
+        let (mut kept, mut twins) = (Vec::<SavedFile>::new(), Vec::new());
+        for file in std::mem::take(&mut self.files) {
+            let same = |other: &&SavedFile| file.hash.is_some() && other.hash == file.hash;
+            match kept.iter().find(same) {
+                Some(twin) => twins.push([file.path, twin.path.clone()]),
+                None => kept.push(file),
+            }
+        }
+        self.files = kept;
+        twins
     }
 }
 
@@ -124,6 +141,7 @@ impl Found {
             name: self.name,
             run: self.run,
             label,
+            hash: self.hash,
         }
     }
 
@@ -151,11 +169,8 @@ impl Place {
     }
 }
 
-/// The files of a folder; those that repeat the weights of an earlier one go to `left_out`.
-fn in_folder(
-    folder: &Path,
-    left_out: &mut Vec<[PathBuf; 2]>,
-) -> Result<Vec<Found>, SavedFilesError> {
+/// The files of a folder, in the order of their training.
+fn in_folder(folder: &Path) -> Result<Vec<Found>, SavedFilesError> {
     let entries = fs::read_dir(folder).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let entries = entries.map_err(|source| SavedFilesError::Folder {
         path: folder.to_path_buf(),
@@ -175,17 +190,7 @@ fn in_folder(
     // By name first: the order of what the comparison below leaves equal must not be the file system's.
     found.sort_by(|left, right| left.path.cmp(&right.path));
     found.sort_by(Found::in_training_order);
-    let mut kept: Vec<Found> = Vec::new();
-    for file in found {
-        let twin = kept
-            .iter()
-            .find(|other| file.hash.is_some() && other.hash == file.hash);
-        match twin {
-            Some(twin) => left_out.push([file.path, twin.path.clone()]),
-            None => kept.push(file),
-        }
-    }
-    Ok(kept)
+    Ok(found)
 }
 
 /// Takes sd-scripts' `-000003` or `-step00000150` off a name.
@@ -241,14 +246,16 @@ mod tests {
         saved("dog-step00000250", "250", "c");
         saved("dog", "1000", "d");
         fs::write(here.join("dog.json"), "{}").expect("written");
-        let files = SavedFiles::find(&[here.to_path_buf()]).expect("files");
+        let mut files = SavedFiles::find(&[here.to_path_buf()]).expect("files");
         assert_eq!(
             labels(&files),
-            ["step 150", "epoch 2", "step 250", "epoch 10"]
+            ["step 150", "epoch 2", "step 250", "epoch 10", "last"]
         );
+        let twins = files.take_twins();
+        assert_eq!(files.files.len(), 4);
         assert_eq!(files.files[1].name, "dog-000002");
         assert_eq!(
-            files.left_out,
+            twins,
             [[
                 here.join("dog.safetensors"),
                 here.join("dog-000010.safetensors")
@@ -263,9 +270,9 @@ mod tests {
         for name in ["cat", "cat-000002", "cat-000010", "cat-000001"] {
             file(here, name, &[]);
         }
-        let files = SavedFiles::find(&[here.to_path_buf()]).expect("files");
+        let mut files = SavedFiles::find(&[here.to_path_buf()]).expect("files");
         assert_eq!(labels(&files), ["epoch 1", "epoch 2", "epoch 10", "last"]);
-        assert!(files.left_out.is_empty());
+        assert!(files.take_twins().is_empty());
     }
 
     #[test]
@@ -273,7 +280,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let b = file(folder.path(), "b-000001", &[("sshs_model_hash", "x")]);
         let a = file(folder.path(), "a-2", &[("sshs_model_hash", "x")]);
-        let files = SavedFiles::find(&[b.clone(), a]).expect("files");
+        let mut files = SavedFiles::find(&[b.clone(), a]).expect("files");
+        assert!(files.take_twins().is_empty(), "they were asked for by name");
         assert_eq!(labels(&files), ["b-000001", "a-2"]);
         let alone = SavedFiles::find(&[b]).expect("a file");
         assert_eq!(labels(&alone), ["b-000001"]);

@@ -15,7 +15,7 @@ const LOSSLESS_PIXELS: usize = 256 * 256;
 /// difference.
 const QUALITY: u8 = 92;
 /// The longer side of a thumbnail, in pixels: a page of thousands scrolls easily.
-pub(super) const THUMBNAIL: u32 = 160;
+const THUMBNAIL: u32 = 160;
 /// The quality of thumbnails.
 const THUMBNAIL_QUALITY: u8 = 85;
 
@@ -27,14 +27,16 @@ pub(super) fn photograph(picture: &RgbImage) -> Result<String, PageError> {
     jpeg(picture, QUALITY)
 }
 
-/// A small version of a photograph; `None` where it is small already and its [`photograph`] serves as well.
-pub(super) fn thumbnail(picture: &RgbImage) -> Result<Option<String>, PageError> {
-    let longer = picture.width().max(picture.height());
-    if longer <= THUMBNAIL {
-        return Ok(None);
-    }
+/// Whether a picture needs no thumbnail, because its [`photograph`] serves as well.
+pub(super) fn is_small(size: [u32; 2]) -> bool {
+    size[0].max(size[1]) <= THUMBNAIL
+}
+
+/// A small version of a photograph.
+pub(super) fn thumbnail(picture: &RgbImage) -> Result<String, PageError> {
+    let longer = picture.width().max(picture.height()).max(1);
     let small = scaled(picture, f64::from(THUMBNAIL) / f64::from(longer));
-    jpeg(&small, THUMBNAIL_QUALITY).map(Some)
+    jpeg(&small, THUMBNAIL_QUALITY)
 }
 
 /// A picture with its sides multiplied by `scale`, which is at most 1.
@@ -94,9 +96,9 @@ mod tests {
     #[test]
     fn thumbnails_keep_the_shape_and_small_pictures_need_none() {
         let wide = RgbImage::from_pixel(768, 512, image::Rgb([9, 99, 199]));
-        let small = thumbnail(&wide).expect("encoded").expect("needed");
+        let small = thumbnail(&wide).expect("encoded");
         assert_eq!(decode(&small).dimensions(), (160, 107));
-        assert!(thumbnail(&RgbImage::new(160, 64)).expect("fine").is_none());
+        assert!(is_small([160, 64]) && !is_small([100, 161]));
         assert_eq!(scaled(&wide, 0.5).dimensions(), (384, 256));
     }
 }

@@ -79,7 +79,7 @@ pub fn two_thousand_cells_need_the_memory_of_a_few() {
     let page = std::fs::metadata(&files.page).unwrap().len();
     // The plan's texts, and one row of cells twice over while it is written.
     assert!(
-        peak < 16 << 20,
+        peak < 10 << 20,
         "a sheet of {sheet} bytes and a page of {page} take {peak}"
     );
     assert!(sheet > 100 << 20 && page > 30 << 20, "they would not fit");

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use minijinja::{Error, ErrorKind, Value, context};
 
 use super::PageError;
-use crate::picture::data_uri::{photograph, scaled, thumbnail};
+use crate::picture::data_uri::{is_small, photograph, scaled, thumbnail};
 use crate::picture::grid::{Grid, GridPicture};
 
 /// More pixels than this a page does not carry: about 100 MB. Beyond, what is enlarged is scaled down.
@@ -96,9 +96,10 @@ impl SheetView {
         let Some(pixels) = picture.read()? else {
             return Ok(None);
         };
-        let uri = match thumbnail(&pixels)? {
-            Some(uri) => uri,
-            None => photograph(&pixels)?,
+        let uri = if is_small(picture.size) {
+            photograph(&pixels)?
+        } else {
+            thumbnail(&pixels)?
         };
         let label = |labels: &[String], index| labels.get(index).cloned().unwrap_or_default();
         Ok(Some(context! {
@@ -129,12 +130,12 @@ impl SheetView {
 
     /// Empty where the cell holds the whole picture already.
     fn enlarged_uri(&self, picture: &GridPicture) -> Result<Option<String>, PageError> {
+        if is_small(picture.size) {
+            return Ok(picture.is_there().then(String::new));
+        }
         let Some(pixels) = picture.read()? else {
             return Ok(None);
         };
-        if thumbnail(&pixels)?.is_none() {
-            return Ok(Some(String::new()));
-        }
         let uri = if self.scale < 1.0 {
             photograph(&scaled(&pixels, self.scale))?
         } else {
