@@ -35,7 +35,9 @@ function show(picture) {
   previous.disabled = !neighbour(moves.ArrowLeft);
   next.disabled = !neighbour(moves.ArrowRight);
   dialog.classList.toggle("curve", picture.dataset.set === "curve");
-  if (!dialog.open) dialog.showModal();
+  if (dialog.open) return;
+  dialog.showModal();
+  dialog.focus();
 }
 
 document.addEventListener("click", (event) => show(event.target.closest(".picture")));
