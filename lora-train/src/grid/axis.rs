@@ -75,6 +75,23 @@ pub enum AxisError {
 
 const AXES: &str = "files, strength, prompt, sr, seed, steps, cfg, sampler and none";
 
+impl Axis {
+    /// The name by which it is asked for.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Nothing => "none",
+            Self::Files => "files",
+            Self::Strength(_) => "strength",
+            Self::Prompts => "prompt",
+            Self::Replace(_) => "sr",
+            Self::Seed(_) => "seed",
+            Self::Steps(_) => "steps",
+            Self::Cfg(_) => "cfg",
+            Self::Sampler(_) => "sampler",
+        }
+    }
+}
+
 impl FromStr for Axis {
     type Err = AxisError;
 
@@ -186,7 +203,9 @@ mod tests {
     use super::*;
 
     fn axis(text: &str) -> Axis {
-        text.parse().expect(text)
+        let axis: Axis = text.parse().expect(text);
+        assert!(axis.name() == "files" || text.starts_with(axis.name()));
+        axis
     }
 
     #[test]

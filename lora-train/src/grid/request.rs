@@ -138,9 +138,9 @@ impl GridRequest {
         {
             if axes[..index]
                 .iter()
-                .any(|other| other.title() == axis.title())
+                .any(|other| other.name() == axis.name())
             {
-                return Err(RequestError::Twice { axis: axis.title() });
+                return Err(RequestError::Twice { axis: axis.name() });
             }
         }
         if !self.shows_strengths() && self.strengths.len() > 1 {
@@ -247,7 +247,7 @@ impl GridCells {
 
 fn empty(axis: &Axis) -> RequestError {
     RequestError::Empty {
-        axis: axis.title(),
+        axis: axis.name(),
         hint: match axis {
             Axis::Files => "give LoRA files, or a folder of them",
             Axis::Replace(_) => "give what replaces the first item",
@@ -412,7 +412,7 @@ mod tests {
     #[test]
     fn what_makes_no_sense_is_refused() {
         let seeds = || axis("seed=1,2");
-        assert!(refused(&plain(seeds(), seeds())).contains("two axes are `Seed`"));
+        assert!(refused(&plain(seeds(), seeds())).contains("two axes are `seed`"));
         assert!(refused(&plain(Axis::Files, seeds())).contains("give LoRA files"));
         assert!(refused(&plain(axis("sr=fox,cat"), axis("sr=NUM"))).contains("is empty"));
         assert!(refused(&plain(axis("sr=NUM,1"), seeds())).contains("`NUM` is neither"));
