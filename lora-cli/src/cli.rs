@@ -7,7 +7,7 @@ use clap::{
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    command::{completions, devices, grid, inspect, plan, quickstart, sample, train},
+    command::{bench, completions, devices, grid, inspect, plan, quickstart, sample, train},
     printer::Printer,
 };
 
@@ -49,6 +49,7 @@ enum Command {
     Sample(sample::Sample),
     Grid(grid::Grid),
     Inspect(inspect::Inspect),
+    Bench(bench::Bench),
     Devices(devices::Devices),
     Completions(completions::Completions),
 }
@@ -74,6 +75,7 @@ impl Cli {
             Command::Sample(command) => command.run(&printer),
             Command::Grid(command) => command.run(&printer),
             Command::Inspect(command) => command.run(&printer),
+            Command::Bench(command) => command.run(&printer),
             Command::Devices(command) => Ok(command.run(&printer)),
             Command::Completions(command) => Ok(command.run(&printer)),
         };

@@ -1,23 +1,20 @@
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use lora_core::{BaseModel, diffusion::SamplerKind, tokenizer::CHUNK_LENGTH};
+use lora_core::{BaseModel, diffusion::SamplerKind};
 use lora_train::{DrawSettings, Prompt, config::PreviewConfig};
 
 use crate::model_arguments::at_least_one;
-
-/// More rows of 75 tokens than this are cut.
-const MOST_CHUNKS: usize = 3;
 
 /// How pictures are drawn, where a prompt does not say otherwise.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Drawing")]
 pub(crate) struct DrawArguments {
-    /// A file of prompts, one a line; # starts a comment
+    /// A file of prompts: one a line, or .toml or .json as kohya reads them; # starts a comment
     #[arg(long, value_name = "FILE")]
     prompts: Option<PathBuf>,
     /// What the pictures are guided away from
@@ -52,6 +49,16 @@ impl DrawArguments {
     /// # Errors
     /// An option that cannot be read, a file that cannot be read, or no prompt at all.
     pub(crate) fn prompts(&self, given: &[String]) -> anyhow::Result<Vec<Prompt>> {
+        let prompts = self.templates(given)?;
+        prompts.iter().try_for_each(Prompt::check)?;
+        Ok(prompts)
+    }
+
+    /// As [`Self::prompts`], where something is to be replaced in those of the command line before they can be followed.
+    ///
+    /// # Errors
+    /// An option that cannot be read, a file that cannot be read, or no prompt at all.
+    pub(crate) fn templates(&self, given: &[String]) -> anyhow::Result<Vec<Prompt>> {
         let defaults = PreviewConfig {
             steps: self.steps,
             guidance: self.cfg,
@@ -59,12 +66,12 @@ impl DrawArguments {
             sampler: self.sampler,
             ..PreviewConfig::default()
         };
-        let parsed = given.iter().map(|line| Prompt::parse(line, &defaults));
+        let parsed = given
+            .iter()
+            .map(|line| Prompt::parse_template(line, &defaults));
         let mut prompts = parsed.collect::<Result<Vec<_>, _>>()?;
         if let Some(path) = &self.prompts {
-            let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
-            let read = Prompt::parse_file(&text, &defaults);
-            prompts.extend(read.with_context(|| path.display().to_string())?);
+            prompts.extend(Prompt::read_file(path, &defaults)?);
         }
         if prompts.is_empty() {
             bail!("there is no prompt; give one, or a file of them with --prompts");
@@ -78,24 +85,11 @@ impl DrawArguments {
         Ok(prompts)
     }
 
-    /// Settings for these prompts: as many rows of tokens as the longest needs, the model's own size where none is given.
-    pub(crate) fn settings(
-        &self,
-        model: &BaseModel,
-        prompts: &[Prompt],
-        clip_skip: usize,
-    ) -> DrawSettings {
-        let texts = prompts
-            .iter()
-            .flat_map(|prompt| [&prompt.text, &prompt.negative]);
-        let longest = texts
-            .map(|text| model.text.tokenizer().count(text))
-            .max()
-            .unwrap_or(0);
+    /// What holds for all prompts; the model's own size where none is given.
+    pub(crate) fn settings(&self, model: &BaseModel, clip_skip: usize) -> DrawSettings {
         DrawSettings {
             sampler: self.sampler,
             clip_skip,
-            chunks: longest.div_ceil(CHUNK_LENGTH).clamp(1, MOST_CHUNKS),
             size: self.size.unwrap_or([model.native_side; 2]),
         }
     }

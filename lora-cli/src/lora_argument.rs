@@ -1,37 +1,44 @@
 use std::{convert::Infallible, path::PathBuf, str::FromStr};
 
-/// `FILE[:STRENGTH]`: a LoRA file and how strongly it acts.
+use lora_core::adapter::Strength;
+
+/// `FILE[:STRENGTH]` or `FILE:TEXT:UNET`: a LoRA file and how strongly it acts.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LoraArgument {
     pub(crate) path: PathBuf,
-    pub(crate) strength: f32,
-}
-
-impl LoraArgument {
-    /// The name that stands in a picture's prompt, and the strength.
-    pub(crate) fn named(&self) -> (String, f32) {
-        let stem = self.path.file_stem().unwrap_or(self.path.as_os_str());
-        (stem.to_string_lossy().into_owned(), self.strength)
-    }
+    pub(crate) strength: Strength,
 }
 
 impl FromStr for LoraArgument {
     type Err = Infallible;
 
-    /// What follows the last colon counts as a strength only if it is a number: drive letters are left alone.
+    /// What follows the last colons counts as strengths only if they are numbers: drive letters are left alone.
     fn from_str(text: &str) -> Result<Self, Infallible> {
-        let split = text.rsplit_once(':').and_then(|(path, strength)| {
-            let strength: f32 = strength.parse().ok()?;
-            (strength.is_finite() && !path.is_empty()).then(|| Self {
-                path: path.into(),
-                strength,
-            })
-        });
-        Ok(split.unwrap_or_else(|| Self {
-            path: text.into(),
-            strength: 1.0,
-        }))
+        let argument = |path: &str, strength| Self {
+            path: path.into(),
+            strength,
+        };
+        let Some((path, last)) = split_strength(text) else {
+            return Ok(argument(text, 1.0.into()));
+        };
+        Ok(match split_strength(path) {
+            Some((path, first)) => argument(
+                path,
+                Strength {
+                    text: first,
+                    unet: last,
+                },
+            ),
+            None => argument(path, last.into()),
+        })
     }
+}
+
+/// `path:0.8` as its two parts.
+fn split_strength(text: &str) -> Option<(&str, f32)> {
+    let (path, strength) = text.rsplit_once(':')?;
+    let strength: f32 = strength.parse().ok()?;
+    (strength.is_finite() && !path.is_empty()).then_some((path, strength))
 }
 
 #[cfg(test)]
@@ -39,27 +46,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_strength_is_what_follows_the_last_colon() {
-        let parsed = |text: &str| {
-            let Ok(argument) = text.parse::<LoraArgument>();
-            (argument.path.display().to_string(), argument.strength)
-        };
-        assert_eq!(parsed("a.safetensors"), ("a.safetensors".to_owned(), 1.0));
-        assert_eq!(
-            parsed("a.safetensors:0.8"),
-            ("a.safetensors".to_owned(), 0.8)
-        );
-        assert_eq!(
-            parsed("a.safetensors:-1"),
-            ("a.safetensors".to_owned(), -1.0)
-        );
-        assert_eq!(
-            parsed(r"C:\a.safetensors"),
-            (r"C:\a.safetensors".to_owned(), 1.0)
-        );
-        assert_eq!(
-            parsed(r"C:\a.safetensors:0.5"),
-            (r"C:\a.safetensors".to_owned(), 0.5)
-        );
+    fn strengths_are_what_follows_the_last_colons() {
+        for (text, path, text_strength, unet) in [
+            ("a.safetensors", "a.safetensors", 1.0, 1.0),
+            ("a.safetensors:0.8", "a.safetensors", 0.8, 0.8),
+            ("a.safetensors:-1", "a.safetensors", -1.0, -1.0),
+            ("a.safetensors:0:0.8", "a.safetensors", 0.0, 0.8),
+            (r"C:\a.safetensors", r"C:\a.safetensors", 1.0, 1.0),
+            (r"C:\a.safetensors:0.5", r"C:\a.safetensors", 0.5, 0.5),
+            ("a.safetensors:inf", "a.safetensors:inf", 1.0, 1.0),
+            (":1", ":1", 1.0, 1.0),
+        ] {
+            let Ok(found) = text.parse::<LoraArgument>();
+            let strength = Strength {
+                text: text_strength,
+                unet,
+            };
+            let path = path.into();
+            assert_eq!(found, LoraArgument { path, strength });
+        }
     }
 }

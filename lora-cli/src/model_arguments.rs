@@ -15,13 +15,13 @@ use crate::printer::Printer;
 pub(crate) struct ModelArguments {
     /// The base model: a diffusers folder or a .safetensors checkpoint
     #[arg(short, long, value_name = "PATH")]
-    model: PathBuf,
+    pub(crate) model: PathBuf,
     /// A diffusers folder whose configs are used instead of the model's, for checkpoints of unusual shape
     #[arg(long, value_name = "FOLDER")]
     config: Option<PathBuf>,
     /// Another VAE than the model's: a diffusers VAE folder or a .safetensors file
     #[arg(long, value_name = "PATH")]
-    vae: Option<PathBuf>,
+    pub(crate) vae: Option<PathBuf>,
     /// The model predicts the velocity (or not, with `false`), where its files do not say so
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     v_prediction: Option<bool>,
@@ -59,7 +59,7 @@ impl ModelArguments {
     }
 }
 
-fn precision() -> impl TypedValueParser<Value = Precision> {
+pub(crate) fn precision() -> impl TypedValueParser<Value = Precision> {
     PossibleValuesParser::new(["f32", "bf16", "f16"]).map(|name| match name.as_str() {
         "bf16" => Precision::Bf16,
         "f16" => Precision::F16,

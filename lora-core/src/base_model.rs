@@ -34,6 +34,16 @@ pub enum Precision {
     F16,
 }
 
+impl Precision {
+    /// Bytes of one number.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::Bf16 | Self::F16 => 2,
+        }
+    }
+}
+
 impl From<Precision> for FloatDType {
     fn from(precision: Precision) -> Self {
         match precision {
@@ -151,27 +161,23 @@ impl BaseModel {
     /// Each network asks by its own keys, which the text encoders share.
     pub fn from_tensors(
         configs: &ModelConfigs,
-        source: &dyn TensorSource,
+        source: &(impl TensorSource + Clone + Send + Sync + 'static),
         precision: Precision,
         device: &Device,
     ) -> Self {
-        let reader = |dtype| WeightReader::new(source, device, dtype);
-        let tower = |index: usize, config: &TextEncoderConfig| TextTower {
-            tokenizer: published_tokenizer(configs.family, index),
-            encoder: text_encoder(
-                configs.family,
-                index,
-                config,
-                &reader(precision.into()).root(),
-            ),
+        let build = Build {
+            configs: configs.clone(),
+            source: source.clone(),
+            dtype: precision.into(),
+            device: device.clone(),
         };
-        let towers = configs.text.iter().enumerate();
-        let towers = towers.map(|(index, config)| tower(index, config));
+        let again = build.clone();
+        let vae_again = build.clone();
         Self {
             family: configs.family,
-            text: TextConditioner::new(towers.collect()).into(),
-            unet: UNet::new(&configs.unet, &reader(precision.into()).root()),
-            vae: Vae::new(&configs.vae, &reader(FloatDType::F32).root()).into(),
+            text: Part::reread(build.text(), move || Ok(again.text())),
+            unet: UNet::new(&configs.unet, &build.reader(build.dtype).root()),
+            vae: Part::reread(build.vae(), move || Ok(vae_again.vae())),
             scheduler: configs.scheduler.clone(),
             native_side: configs.native_side(),
         }
@@ -263,6 +269,35 @@ impl BaseModel {
         }
         networks.push(&mut self.unet);
         networks
+    }
+}
+
+/// How the networks of [`BaseModel::from_tensors`] are made, as often as they are needed.
+#[derive(Clone)]
+struct Build<S> {
+    configs: ModelConfigs,
+    source: S,
+    dtype: FloatDType,
+    device: Device,
+}
+
+impl<S: TensorSource> Build<S> {
+    fn reader(&self, dtype: FloatDType) -> WeightReader<'_> {
+        WeightReader::new(&self.source, &self.device, dtype)
+    }
+
+    fn text(&self) -> TextConditioner {
+        let family = self.configs.family;
+        let towers = self.configs.text.iter().enumerate();
+        let towers = towers.map(|(index, config)| TextTower {
+            tokenizer: published_tokenizer(family, index),
+            encoder: text_encoder(family, index, config, &self.reader(self.dtype).root()),
+        });
+        TextConditioner::new(towers.collect())
+    }
+
+    fn vae(&self) -> Vae {
+        Vae::new(&self.configs.vae, &self.reader(FloatDType::F32).root())
     }
 }
 

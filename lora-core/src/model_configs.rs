@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The shape of a whole model.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ModelConfigs {
     /// What family it is of.
     pub family: Family,
@@ -55,6 +55,8 @@ impl ModelConfigs {
         let unet: UNetConfig = checkpoint.config(Component::UNet)?;
         let vae = vae_config(checkpoint)?;
         refuse(checkpoint, Component::UNet, unet.unsupported())?;
+        let scheduler: SchedulerConfig = checkpoint.config(Component::Scheduler)?;
+        refuse(checkpoint, Component::Scheduler, scheduler.unsupported())?;
         let family = unet.family();
         let text = text_components(family)
             .iter()
@@ -62,7 +64,7 @@ impl ModelConfigs {
         Ok(Self {
             family,
             text: text.collect::<Result<_, _>>()?,
-            scheduler: checkpoint.config(Component::Scheduler)?,
+            scheduler,
             unet,
             vae,
         })

@@ -1,29 +1,24 @@
 //! Pictures from a model: prompt in, RGB out.
 
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{Device, Tensor};
 use image::RgbImage;
-use lora_core::{
-    BaseModel,
-    diffusion::{Sampler, SamplerKind},
-    unet::Conditions,
-};
+use lora_core::{BaseModel, diffusion::SamplerKind};
 
 use crate::{
-    Prompt,
+    Prompt, PromptError,
     config::TrainConfig,
+    guidance::{Guidance, TokenRowCounts},
     random::{Purpose, normal_tensor},
 };
 
-/// How all pictures of a set are drawn.
+/// How all pictures of a set are drawn, where a prompt does not say otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DrawSettings {
     /// The sampler.
     pub sampler: SamplerKind,
     /// As in [`lora_core::TextConditioner::encode`].
     pub clip_skip: usize,
-    /// Rows of 75 tokens that a prompt is cut into.
-    pub chunks: usize,
-    /// Width and height of prompts that do not say.
+    /// Width and height in pixels.
     pub size: [u32; 2],
 }
 
@@ -34,7 +29,6 @@ impl DrawSettings {
         Self {
             sampler: config.preview.sampler,
             clip_skip: config.model.clip_skip,
-            chunks: config.model.chunks(),
             size: [resolution.width, resolution.height],
         }
     }
@@ -44,31 +38,109 @@ impl DrawSettings {
         let unit = model.vae.reduction() as u32;
         [0, 1].map(|axis| (prompt.size[axis].unwrap_or(self.size[axis]) / unit).max(1) * unit)
     }
+
+    /// The sampler that a prompt's picture will be drawn by.
+    pub fn sampler_of(&self, prompt: &Prompt) -> SamplerKind {
+        prompt.sampler.unwrap_or(self.sampler)
+    }
 }
 
-/// Draws the prompts, those of equal size, steps and guidance together in one batch; gives them in order.
+/// Draws the prompts; gives the pictures in their order.
+///
+/// Prompts are read as [`lora_core::prompt_syntax`] says and may be of any length. The adapters are those that `model`
+/// holds: LoRA tags are [`PromptLoras`](crate::PromptLoras)' business and passed over here.
+///
+/// # Errors
+/// [`PromptError`] for a prompt that cannot be followed; then nothing is drawn.
 pub fn draw(
     model: &BaseModel,
     prompts: &[Prompt],
     settings: DrawSettings,
     device: &Device,
-) -> Vec<RgbImage> {
+) -> Result<Vec<RgbImage>, PromptError> {
     let mut pictures = Vec::with_capacity(prompts.len());
-    let alike = |left: &Prompt, right: &Prompt| {
-        settings.size_of(left, model) == settings.size_of(right, model)
-            && left.steps == right.steps
-            && (left.guidance - right.guidance).abs() < f64::EPSILON
-    };
-    for group in prompts.chunk_by(alike) {
-        // Large pictures would not fit into memory many at a time.
-        let [width, height] = settings.size_of(&group[0], model);
-        let pixels = u64::from(width) * u64::from(height);
-        let at_once = (512 * 512 / pixels).max(1) as usize;
-        for batch in group.chunks(at_once) {
-            pictures.extend(draw_batch(model, batch, settings, device));
-        }
+    for batch in batches(model, prompts, settings)? {
+        pictures.extend(draw_batch(model, batch, settings, device)?);
     }
-    pictures
+    Ok(pictures)
+}
+
+/// Cuts prompts into the sets that [`draw`] draws at once: neighbours that differ in words, noise and nothing else, as
+/// many as make up one picture of 512 × 512.
+///
+/// # Errors
+/// [`PromptError`] for a prompt that cannot be followed.
+pub fn batches<'a>(
+    model: &BaseModel,
+    prompts: &'a [Prompt],
+    settings: DrawSettings,
+) -> Result<Vec<&'a [Prompt]>, PromptError> {
+    let walks = prompts
+        .iter()
+        .map(|prompt| Walk::of(prompt, settings, model));
+    let walks: Vec<Walk> = walks.collect::<Result<_, _>>()?;
+    let mut batches = Vec::new();
+    let mut rest = prompts;
+    for alike in walks.chunk_by(PartialEq::eq) {
+        let (these, others) = rest.split_at(alike.len());
+        batches.extend(these.chunks(alike[0].at_once()));
+        rest = others;
+    }
+    Ok(batches)
+}
+
+/// What pictures must have in common to be drawn in one batch.
+#[derive(PartialEq)]
+struct Walk {
+    size: [u32; 2],
+    sampler: SamplerKind,
+    steps: usize,
+    guidance: f64,
+    rows: TokenRowCounts,
+}
+
+impl Walk {
+    fn of(prompt: &Prompt, settings: DrawSettings, model: &BaseModel) -> Result<Self, PromptError> {
+        Ok(Self {
+            size: settings.size_of(prompt, model),
+            sampler: settings.sampler_of(prompt),
+            steps: prompt.steps,
+            guidance: prompt.guidance,
+            rows: TokenRowCounts::of(prompt, &model.text)?,
+        })
+    }
+
+    /// Large pictures would not fit into memory many at a time.
+    fn at_once(&self) -> usize {
+        let pixels = self.size.map(u64::from).iter().product::<u64>();
+        (512 * 512 / pixels).max(1) as usize
+    }
+}
+
+/// The standard normal noise that a prompt's picture begins with, `[1, channels, height, width]`.
+pub fn starting_noise(
+    model: &BaseModel,
+    prompt: &Prompt,
+    settings: DrawSettings,
+    device: &Device,
+) -> Tensor<4> {
+    noise(model, prompt, settings, 0, device)
+}
+
+/// The noise that step `draw − 1` of a prompt's walk adds; draw 0 is what it begins with.
+fn noise(
+    model: &BaseModel,
+    prompt: &Prompt,
+    settings: DrawSettings,
+    draw: u64,
+    device: &Device,
+) -> Tensor<4> {
+    let unit = model.vae.reduction();
+    let [width, height] = settings
+        .size_of(prompt, model)
+        .map(|side| side as usize / unit);
+    let shape = [model.vae.latent_channels(), height, width];
+    normal_tensor(Purpose::Sampling, prompt.seed, draw, shape, device)
 }
 
 fn draw_batch(
@@ -76,73 +148,27 @@ fn draw_batch(
     prompts: &[Prompt],
     settings: DrawSettings,
     device: &Device,
-) -> Vec<RgbImage> {
-    let first = &prompts[0];
-    let [width, height] = settings.size_of(first, model).map(|side| side as usize);
-    let unit = model.vae.reduction();
-    let shape = [model.vae.latent_channels(), height / unit, width / unit];
-    let noise = |step: u64| {
+) -> Result<Vec<RgbImage>, PromptError> {
+    let Some(first) = prompts.first() else {
+        return Ok(Vec::new());
+    };
+    let guidance = Guidance::of(model, prompts, settings)?;
+    let noise = |draw: u64| {
         let draws = prompts
             .iter()
-            .map(|prompt| normal_tensor(Purpose::Sampling, prompt.seed, step, shape, device));
+            .map(|prompt| noise(model, prompt, settings, draw, device));
         Tensor::cat(draws.collect(), 0)
     };
-    let guided = (first.guidance - 1.0).abs() > f64::EPSILON;
-    let texts = prompts.iter().map(|prompt| prompt.text.clone());
-    let negatives = prompts
-        .iter()
-        .filter(|_| guided)
-        .map(|prompt| prompt.negative.clone());
-    let texts: Vec<String> = negatives.chain(texts).collect();
-    let ids = model.text.tokenize(&texts, settings.chunks);
-    let text = model.text.encode(&ids, settings.clip_skip);
-    // Trained pictures of this very size, not cut.
-    let sizes = [height, width, 0, 0, height, width].map(|pixels| pixels as f32);
-    let conditions = Conditions::new(text, &vec![sizes; texts.len()]);
-
-    let mut sampler = settings.sampler.build(&model.scheduler, first.steps);
+    let sampler = settings.sampler_of(first);
+    let mut sampler = sampler.build(&model.scheduler, first.steps);
     let mut latents = noise(0) * sampler.initial_scale();
     for index in 0..sampler.timesteps().len() {
-        let prediction = predict(
-            model,
-            sampler.as_ref(),
-            index,
-            &latents,
-            &conditions,
-            first.guidance,
-        );
+        let input = sampler.scale_input(index, latents.clone());
+        let prediction = guidance.predict(&model.unet, input, sampler.timesteps()[index]);
         let fresh = sampler.needs_noise(index).then(|| noise(index as u64 + 1));
         latents = sampler.step(index, prediction, latents, fresh);
     }
-    to_pictures(model.vae.decode(latents))
-}
-
-/// The network's answer under classifier-free guidance (Ho & Salimans 2022): negative and positive text in one batch.
-fn predict(
-    model: &BaseModel,
-    sampler: &dyn Sampler,
-    index: usize,
-    latents: &Tensor<4>,
-    conditions: &Conditions,
-    guidance: f64,
-) -> Tensor<4> {
-    let input = sampler
-        .scale_input(index, latents.clone())
-        .cast(conditions.text.dtype());
-    let [count, ..] = input.dims();
-    let copies = conditions.text.dims()[0] / count;
-    let input = Tensor::cat(vec![input; copies], 0);
-    let timesteps = vec![sampler.timesteps()[index]; count * copies];
-    let answer = model
-        .unet
-        .forward(input, &timesteps, conditions)
-        .cast(DType::F32);
-    if copies == 1 {
-        return answer;
-    }
-    let negative = answer.clone().narrow(0, 0, count);
-    let positive = answer.narrow(0, count, count);
-    negative.clone() + (positive - negative) * guidance
+    Ok(to_pictures(model.vae.decode(latents)))
 }
 
 /// `[batch, 3, height, width]` in about [-1, 1] to pictures.

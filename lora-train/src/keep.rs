@@ -5,11 +5,12 @@ use std::path::Path;
 use lora_core::lora_file::{Privacy, SideFile, Written};
 
 use crate::{
-    Event, TrainError, draw,
+    Event, Provenance, SourceFile, TrainError, draw,
     facts::{network_args, now},
     infotext::infotext,
     picture::png,
     run::Run,
+    short_hash,
 };
 
 impl Run<'_> {
@@ -89,7 +90,7 @@ impl Run<'_> {
         let (text, vae) = (model.text.is_present(), model.vae.is_present());
         model.text.restore()?;
         model.vae.restore()?;
-        let pictures = draw(self.model(), &self.prompts, self.drawing, &self.device);
+        let pictures = draw(self.model(), &self.prompts, self.drawing, &self.device)?;
         let model = self.learner.model_mut();
         if !text {
             model.text.release();
@@ -97,6 +98,7 @@ impl Run<'_> {
         if !vae {
             model.vae.release();
         }
+        let provenance = self.provenance();
         for (index, picture) in pictures.iter().enumerate() {
             let step = self.outcome.steps;
             let path = self.folder.preview_file(step, index);
@@ -104,7 +106,7 @@ impl Run<'_> {
                 &self.prompts[index],
                 self.drawing,
                 picture.dimensions(),
-                &[],
+                &provenance,
             );
             self.folder
                 .write_at(&path, &png::encode(picture, Some(&text))?)?;
@@ -115,6 +117,19 @@ impl Run<'_> {
             })?;
         }
         Ok(())
+    }
+
+    /// What a preview's text tells of the base model.
+    fn provenance(&self) -> Provenance {
+        let hashes = self.facts.sd_model_hashes.as_ref();
+        let model = SourceFile {
+            hash: hashes.map(short_hash::of_hashes),
+            ..SourceFile::model(&self.config.model.path, false)
+        };
+        Provenance {
+            model: (!self.config.output.private).then_some(model),
+            ..Provenance::default()
+        }
     }
 
     /// Measures the held-out loss of the present adapters, if there are held-out pictures.

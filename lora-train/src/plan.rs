@@ -286,8 +286,14 @@ fn part_problems(config: &TrainConfig) -> Vec<String> {
             .flat_map(|errors| settings("schedule", errors)),
     );
     for line in &config.preview.prompts {
-        if let Err(error) = Prompt::parse(line, &config.preview) {
-            problems.push(format!("preview.{error}"));
+        match Prompt::parse(line, &config.preview).and_then(|prompt| prompt.positive()) {
+            Err(error) => problems.push(format!("preview.{error}")),
+            Ok(prompt) => problems.extend(prompt.loras.first().map(|tag| {
+                format!(
+                    "preview.prompt `{line}`: <lora:{}> is not possible here; previews are drawn with the LoRA in training",
+                    tag.name
+                )
+            })),
         }
     }
     problems

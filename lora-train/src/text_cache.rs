@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 
-use burn::tensor::Tensor;
 use lora_core::{BaseModel, TextStates};
 
 use crate::config::TrainConfig;
@@ -40,14 +39,9 @@ impl TextCache {
 
     /// The states of some captions in one batch; `None` when one of them is not there.
     pub(crate) fn batch(&self, captions: &[String]) -> Option<TextStates> {
-        let found = captions.iter().map(|caption| self.states.get(caption));
-        let found: Vec<&TextStates> = found.collect::<Option<_>>()?;
-        let pooled = found.iter().map(|text| text.pooled.clone());
-        let pooled: Option<Vec<_>> = pooled.collect();
-        let states = found.iter().map(|text| text.states.clone());
-        Some(TextStates {
-            states: Tensor::cat(states.collect(), 0),
-            pooled: pooled.map(|pooled| Tensor::cat(pooled, 0)),
-        })
+        let found = captions
+            .iter()
+            .map(|caption| self.states.get(caption).cloned());
+        found.collect::<Option<_>>().map(TextStates::cat)
     }
 }

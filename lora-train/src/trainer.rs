@@ -11,8 +11,8 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::{
-    Denoising, DeviceError, Handle, HeldoutError, Objective, Observer, Plan, PlanError, RunFolder,
-    config::TrainConfig, picture::png::PngError, run::Run,
+    Denoising, DeviceError, Handle, HeldoutError, Objective, Observer, Plan, PlanError,
+    PromptError, RunFolder, config::TrainConfig, picture::png::PngError, run::Run,
 };
 
 /// One training run: everything it needs, loaded and checked.
@@ -89,6 +89,9 @@ pub enum TrainError {
     /// A LoRA file cannot be written.
     #[error(transparent)]
     Save(#[from] LoraWriteError),
+    /// A preview's prompt cannot be followed.
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
     /// A picture cannot be encoded.
     #[error(transparent)]
     Png(#[from] PngError),

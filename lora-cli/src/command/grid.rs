@@ -76,6 +76,9 @@ pub(crate) struct Grid {
     /// Draw everything anew
     #[arg(long)]
     fresh: bool,
+    /// Leave the files' hashes out of the pictures: spares reading a large model once more
+    #[arg(long)]
+    no_hash: bool,
     /// Print what came out as one JSON document
     #[arg(long)]
     json: bool,
@@ -115,7 +118,7 @@ struct Sheet {
 impl Grid {
     pub(crate) fn run(self, printer: &Printer) -> anyhow::Result<End> {
         let cells = self.request(printer)?.cells()?;
-        let fingerprints = Fingerprints::read(&cells, &self.model.source())?;
+        let fingerprints = Fingerprints::read(&cells, &self.model.source(), !self.no_hash)?;
         let out = bare(&self.out);
         if let Some(parent) = out.parent() {
             fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
@@ -144,7 +147,7 @@ impl Grid {
 
     /// What is asked for. Where one of the two axes is named, the other is none.
     fn request(&self, printer: &Printer) -> anyhow::Result<GridRequest> {
-        let prompts = self.drawing.prompts(&self.prompt)?;
+        let prompts = self.drawing.templates(&self.prompt)?;
         let (x, y) = match (self.x.clone(), self.y.clone()) {
             (None, None) => (Axis::Files, Axis::Strength(Vec::new())),
             (x, y) => (x.unwrap_or(Axis::Nothing), y.unwrap_or(Axis::Nothing)),
@@ -176,10 +179,9 @@ impl Grid {
     }
 
     fn plan(&self, cells: &GridCells, fingerprints: &Fingerprints, model: &BaseModel) -> GridPlan {
-        cells.plan(fingerprints, |prompt| {
-            let prompts = std::slice::from_ref(prompt);
-            let settings = self.drawing.settings(model, prompts, self.model.clip_skip);
-            (settings, settings.size_of(prompt, model))
+        let settings = self.drawing.settings(model, self.model.clip_skip);
+        cells.plan(fingerprints, settings, |prompt| {
+            settings.size_of(prompt, model)
         })
     }
 

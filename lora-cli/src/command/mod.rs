@@ -1,5 +1,6 @@
 //! One file for each command of `lora`.
 
+pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod devices;
 pub(crate) mod grid;

@@ -152,11 +152,11 @@ fn compare(
     let device = config.train.device.resolve()?;
     let SavedFiles { files } = SavedFiles::find(files)?;
     let cells = GridRequest::of_run(config, files)?.cells()?;
-    let fingerprints = Fingerprints::read(&cells, &source)?;
+    let fingerprints = Fingerprints::read(&cells, &source, true)?;
     let mut model = BaseModel::load(&source, &device)?;
     let settings = DrawSettings::of_run(config);
-    let plan = cells.plan(&fingerprints, |prompt| {
-        (settings, settings.size_of(prompt, &model))
+    let plan = cells.plan(&fingerprints, settings, |prompt| {
+        settings.size_of(prompt, &model)
     });
     let folder = CellFolder::create(cells_of(&config.output.folder.join("grid")))?;
     folder.clear(Some(&plan))?;

@@ -9,6 +9,9 @@ fn mistakes_are_told_in_words_that_help() {
     let here = folder.path();
     fs::write(here.join("typo.toml"), "[train]\nepoch = 3\n").expect("written");
     fs::write(here.join("notes.txt"), "no prompt\n").expect("written");
+    let prompts =
+        "[prompt]\nwidth = 512\n[[prompt.subset]]\nprompt = 'a'\nsample_sampler = 'heun'\n";
+    fs::write(here.join("prompts.toml"), prompts).expect("written");
     fs::create_dir_all(here.join("done")).expect("made");
     fs::write(here.join("done/blueprint-000001.safetensors"), "").expect("written");
     let run = path.display().to_string();
@@ -48,6 +51,29 @@ fn mistakes_are_told_in_words_that_help() {
         ("unknown_device", &["plan", &run, "--device", "gpu"]),
         ("no_prompt", &["sample", "-m", &base]),
         ("bad_prompt", &["sample", "-m", &base, "a cat --s many"]),
+        (
+            "alternation",
+            &["sample", "-m", &base, "a [cat|dog] --n [dark]"],
+        ),
+        (
+            "lora_without_folder",
+            &["sample", "-m", &base, "a cat <lora:blueprint:1>"],
+        ),
+        (
+            "unknown_lora",
+            &[
+                "sample",
+                "-m",
+                &base,
+                "--lora-dir",
+                "done",
+                "a cat <lora:blueprnt-00001:1>",
+            ],
+        ),
+        (
+            "prompt_file",
+            &["sample", "-m", &base, "--prompts", "prompts.toml"],
+        ),
         (
             "bad_size",
             &["sample", "-m", &base, "a cat", "--size", "5cm"],

@@ -10,18 +10,21 @@ fn every_command_explains_itself() {
         "sample",
         "grid",
         "inspect",
+        "bench",
+        "bench load",
         "devices",
         "completions",
     ];
     for command in commands {
-        let arguments: Vec<&str> = [command, "--help"]
-            .into_iter()
-            .filter(|part| !part.is_empty())
-            .collect();
+        let words = command.split_whitespace();
+        let arguments: Vec<&str> = words.chain(["--help"]).collect();
         let output = run(".".as_ref(), &arguments);
         assert!(output.status.success());
         let help = text(&output.stdout);
-        let name = format!("help_{}", if command.is_empty() { "lora" } else { command });
+        let name = match command {
+            "" => "help_lora".to_owned(),
+            command => format!("help_{}", command.replace(' ', "_")),
+        };
         assert!(help.contains("Examples:"), "{command} has no examples");
         assert!(
             help.lines().all(|line| line.chars().count() <= 100),

@@ -1,5 +1,6 @@
 //! The program as a user meets it: what it prints, which files it leaves and how it ends.
 
+mod bench;
 mod devices;
 mod errors;
 mod grid;

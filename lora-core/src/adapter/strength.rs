@@ -10,6 +10,11 @@ pub struct Strength {
 }
 
 impl Strength {
+    /// Whether it leaves the model as it is.
+    pub fn is_off(self) -> bool {
+        self.text.abs() < f32::EPSILON && self.unet.abs() < f32::EPSILON
+    }
+
     pub(super) fn of(self, target: Target) -> f32 {
         match target {
             Target::TextEncoder => self.text,

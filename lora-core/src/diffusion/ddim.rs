@@ -1,6 +1,9 @@
 use burn::tensor::Tensor;
 
-use super::{NoiseSchedule, PredictionType, Sampler, SchedulerConfig, spacing::evenly_spaced};
+use super::{
+    NoiseSchedule, PredictionType, Sampler, SchedulerConfig, TimestepSpacing,
+    spacing::evenly_spaced,
+};
 
 /// DDIM with η = 0 (Song et al. 2021), as diffusers' `DDIMScheduler` steps it.
 #[derive(Clone, Debug)]
@@ -15,7 +18,8 @@ impl Ddim {
     /// A walk of `steps` steps over the noise that `config` describes.
     pub fn new(config: &SchedulerConfig, steps: usize) -> Self {
         let schedule = NoiseSchedule::new(config);
-        let timesteps: Vec<usize> = evenly_spaced(config, steps)
+        let spacing = config.timestep_spacing.unwrap_or(TimestepSpacing::Leading);
+        let timesteps: Vec<usize> = evenly_spaced(config, spacing, steps)
             .into_iter()
             .map(|timestep| timestep.round_ties_even() as usize)
             .collect();

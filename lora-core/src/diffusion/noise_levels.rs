@@ -26,15 +26,17 @@ impl NoiseLevels {
     ///
     /// As in diffusers' Euler schedulers, a walk that begins at the last timestep begins with noise alone.
     pub(super) fn even(config: &SchedulerConfig, steps: usize) -> Self {
+        let spacing = spacing(config);
         Self {
-            starts_as_noise_alone: config.timestep_spacing != TimestepSpacing::Leading,
-            ..Self::at(config, &evenly_spaced(config, steps))
+            starts_as_noise_alone: spacing != TimestepSpacing::Leading,
+            ..Self::at(config, &evenly_spaced(config, spacing, steps))
         }
     }
 
     /// Levels at evenly spaced timesteps without the lowest, where the walk ends: what multistep solvers take.
     pub(super) fn even_above_the_last(config: &SchedulerConfig, steps: usize) -> Self {
-        Self::at(config, &evenly_spaced_above_the_last(config, steps))
+        let timesteps = evenly_spaced_above_the_last(config, spacing(config), steps);
+        Self::at(config, &timesteps)
     }
 
     /// Levels of Karras et al. 2022, equation 5, over the whole schedule, at the nearest whole timesteps.
@@ -131,6 +133,11 @@ impl NoiseLevels {
             }
         }
     }
+}
+
+/// Where samplers over noise levels have their timesteps if nobody says.
+fn spacing(config: &SchedulerConfig) -> TimestepSpacing {
+    config.timestep_spacing.unwrap_or(TimestepSpacing::Linspace)
 }
 
 /// σ of every timestep, rising.

@@ -1,6 +1,9 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use serde::{Deserialize, Serialize};
 
+/// More timesteps than this are a broken config: every published model has 1,000.
+const MOST_TIMESTEPS: usize = 1_000_000;
+
 /// What the network predicts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -35,11 +38,10 @@ pub enum BetaSchedule {
 }
 
 /// Where the timesteps of a sampler lie (Lin et al. 2024, table 2), by diffusers' names.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TimestepSpacing {
-    /// Whole strides up from the first timestep: Stable Diffusion's own.
-    #[default]
+    /// Whole strides up from the first timestep.
     Leading,
     /// From the last timestep to the first, evenly.
     Linspace,
@@ -64,8 +66,10 @@ pub struct SchedulerConfig {
     pub prediction_type: PredictionType,
     /// Whether the betas are rescaled so that the last timestep is pure noise (Lin et al. 2024).
     pub rescale_betas_zero_snr: bool,
-    /// Where the timesteps of a sampler lie.
-    pub timestep_spacing: TimestepSpacing,
+    /// Where the timesteps of a sampler lie. Unset, as for SD 1.x and 2.x, means where each sampler has them by itself:
+    /// leading for DDIM, evenly from the last timestep for all others, in diffusers as in A1111.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestep_spacing: Option<TimestepSpacing>,
     /// Added to every timestep of a sampler whose spacing is leading.
     pub steps_offset: usize,
     /// Whether DDIM's last step ends at ᾱ = 1 rather than at ᾱ of timestep 0.
@@ -81,10 +85,25 @@ impl Default for SchedulerConfig {
             beta_schedule: BetaSchedule::ScaledLinear,
             prediction_type: PredictionType::Epsilon,
             rescale_betas_zero_snr: false,
-            timestep_spacing: TimestepSpacing::Leading,
+            timestep_spacing: None,
             steps_offset: 1,
             set_alpha_to_one: false,
         }
+    }
+}
+
+impl SchedulerConfig {
+    /// The first field whose value no walk can be made of, if any.
+    pub fn unsupported(&self) -> Option<(&'static str, String)> {
+        let betas = [("beta_start", self.beta_start), ("beta_end", self.beta_end)];
+        let outside = betas
+            .into_iter()
+            .find(|(_, beta)| !(0.0..1.0).contains(beta));
+        if !(2..=MOST_TIMESTEPS).contains(&self.num_train_timesteps) {
+            let value = self.num_train_timesteps.to_string();
+            return Some(("num_train_timesteps", value));
+        }
+        outside.map(|(field, value)| (field, value.to_string()))
     }
 }
 

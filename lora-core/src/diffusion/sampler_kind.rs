@@ -7,10 +7,10 @@ use super::{Ddim, DpmSolver, Euler, EulerAncestral, Sampler, SchedulerConfig, Un
 
 /// A sampler by name.
 ///
-/// Each equals a scheduler of diffusers 0.32 on the model's own scheduler config. A1111's of the same name (from
-/// k-diffusion, but for DDIM and UniPC) take the same steps; what differs is said with each. Common to all: Stable
-/// Diffusion's configs start "leading" walks below the last timestep, A1111's Euler and DPM++ walks at it; and noise
-/// comes from other generators, so the same seed gives another picture there.
+/// Each equals a scheduler of diffusers 0.32 made by `from_config` of the model's own scheduler. A1111's of the same name
+/// (from k-diffusion, but for DDIM and UniPC) take the same steps; what differs is said with each. Common to all: noise
+/// comes from other generators, so the same seed gives another picture there; and SDXL's config says "leading", by which
+/// walks begin below the last timestep, where A1111's Euler and DPM++ walks begin at it for every model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SamplerKind {
@@ -24,7 +24,8 @@ pub enum SamplerKind {
     EulerKarras,
     /// `EulerAncestralDiscreteScheduler`: fresh noise in each step.
     EulerA,
-    /// `DPMSolverMultistepScheduler`: "DPM++ 2M" with schedule type "Uniform".
+    /// `DPMSolverMultistepScheduler`: "DPM++ 2M" with schedule type "Uniform". Its lowest timestep is one stride up, A1111's
+    /// the first.
     #[serde(rename = "dpmpp-2m")]
     Dpmpp2m,
     /// `DPMSolverMultistepScheduler` with `use_karras_sigmas`. The same levels as A1111's; diffusers shows the network

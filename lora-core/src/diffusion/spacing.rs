@@ -3,9 +3,13 @@
 use super::{SchedulerConfig, TimestepSpacing};
 
 /// `steps` timesteps in falling order; those of `Linspace` may have a fraction.
-pub(super) fn evenly_spaced(config: &SchedulerConfig, steps: usize) -> Vec<f64> {
+pub(super) fn evenly_spaced(
+    config: &SchedulerConfig,
+    spacing: TimestepSpacing,
+    steps: usize,
+) -> Vec<f64> {
     let steps = steps.clamp(1, config.num_train_timesteps);
-    match config.timestep_spacing {
+    match spacing {
         TimestepSpacing::Leading => leading(config, steps).collect(),
         TimestepSpacing::Linspace => linspace(config, steps).collect(),
         TimestepSpacing::Trailing => trailing(config, steps),
@@ -13,13 +17,17 @@ pub(super) fn evenly_spaced(config: &SchedulerConfig, steps: usize) -> Vec<f64> 
 }
 
 /// `steps` whole timesteps in falling order, the lowest of `steps + 1` left out unless they trail.
-pub(super) fn evenly_spaced_above_the_last(config: &SchedulerConfig, steps: usize) -> Vec<f64> {
+pub(super) fn evenly_spaced_above_the_last(
+    config: &SchedulerConfig,
+    spacing: TimestepSpacing,
+    steps: usize,
+) -> Vec<f64> {
     // So many that no timestep comes twice: a multistep solver divides by the distance of two.
     let most = config
         .num_train_timesteps
         .saturating_sub(config.steps_offset + 1);
     let steps = steps.clamp(1, most.max(1));
-    match config.timestep_spacing {
+    match spacing {
         TimestepSpacing::Leading => leading(config, steps + 1).take(steps).collect(),
         TimestepSpacing::Linspace => linspace(config, steps + 1)
             .take(steps)

@@ -115,7 +115,8 @@ mod tests {
         let energy = values.iter().map(|value| value * value).sum();
         let expected: BTreeMap<String, BTreeMap<String, usize>> =
             serde_json::from_str(file.metadata("rules").expect("rules")).expect("JSON");
-        let rules: [(&str, fn(f64) -> RankRule); 4] = [
+        type Rule = fn(f64) -> RankRule;
+        let rules: [(&str, Rule); 4] = [
             ("ratio", RankRule::Ratio),
             ("frobenius", RankRule::Frobenius),
             ("energy", RankRule::Energy),

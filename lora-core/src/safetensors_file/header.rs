@@ -8,6 +8,8 @@ use serde::{
     de::{Error, MapAccess, Visitor},
 };
 
+/// The longest name of a tensor that is read, in bytes: five times those of the deepest models.
+const MAX_NAME_BYTES: usize = 1000;
 /// The key that is no tensor.
 const METADATA: &str = "__metadata__";
 
@@ -146,6 +148,10 @@ impl<'de> Deserialize<'de> for Header {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
                 let mut header = Header::default();
                 while let Some(key) = map.next_key::<String>()? {
+                    if key.len() > MAX_NAME_BYTES {
+                        let text = format!("a tensor's name of {} bytes: {key}", key.len());
+                        return Err(A::Error::custom(shortened(text)));
+                    }
                     let of_key = |error| A::Error::custom(shortened(format!("{key}: {error}")));
                     if key == METADATA {
                         let metadata: Option<_> = map.next_value().map_err(of_key)?;

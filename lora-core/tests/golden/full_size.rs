@@ -1,6 +1,10 @@
 //! The full-size models: kohya's module lists with every shape, and the parameter counts, without a number in memory.
 
-use std::{cell::RefCell, collections::BTreeMap, fs};
+use std::{
+    collections::BTreeMap,
+    fs,
+    sync::{Arc, Mutex},
+};
 
 use burn::tensor::Device;
 use lora_core::{
@@ -14,13 +18,13 @@ use crate::golden;
 
 /// Has no tensor at all, so that the reader puts stand-ins of the right shape; counts what it is asked for, by the
 /// first part of its key.
-#[derive(Default)]
-struct Counter(RefCell<BTreeMap<String, usize>>);
+#[derive(Clone, Default)]
+struct Counter(Arc<Mutex<BTreeMap<String, usize>>>);
 
 impl Counter {
     /// Numbers of the networks whose keys begin with one of `parts`.
     fn of(&self, parts: &[&str]) -> usize {
-        let counts = self.0.borrow();
+        let counts = self.0.lock().unwrap();
         parts.iter().filter_map(|part| counts.get(*part)).sum()
     }
 }
@@ -28,7 +32,7 @@ impl Counter {
 impl TensorSource for Counter {
     fn find(&self, key: &str, shape: &[usize]) -> Result<StoredTensor, TensorProblem> {
         let part = key.split('.').next().unwrap_or_default().to_owned();
-        *self.0.borrow_mut().entry(part).or_default() += shape.iter().product::<usize>();
+        *self.0.lock().unwrap().entry(part).or_default() += shape.iter().product::<usize>();
         Err(TensorProblem::Missing {
             key: key.to_owned(),
             file: "nowhere".into(),

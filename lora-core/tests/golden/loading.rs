@@ -92,6 +92,29 @@ fn copy_of_tiny() -> tempfile::TempDir {
     folder
 }
 
+#[test]
+fn noise_that_no_picture_can_be_drawn_from_is_refused_by_field() {
+    let folder = copy_of_tiny();
+    let path = folder.path().join("scheduler/scheduler_config.json");
+    let text = fs::read_to_string(&path).unwrap();
+    for (given, broken, name) in [
+        (
+            "\"num_train_timesteps\": 1000",
+            "\"num_train_timesteps\": 0",
+            "num_train_timesteps",
+        ),
+        ("\"beta_end\": 0.012", "\"beta_end\": 1.2", "beta_end"),
+    ] {
+        assert!(text.contains(given));
+        fs::write(&path, text.replace(given, broken)).unwrap();
+        let error = load(folder.path(), None).unwrap_err();
+        assert!(
+            matches!(&error, CheckpointError::Unsupported { path: file, field, .. } if *file == path && *field == name),
+            "{error}"
+        );
+    }
+}
+
 /// Rewrites a weight file with `change` applied to its tensors' names and shapes.
 fn rewrite(
     from: &Path,

@@ -11,3 +11,4 @@ mod layouts;
 mod loading;
 mod lora;
 mod samplers;
+mod weighted_text;

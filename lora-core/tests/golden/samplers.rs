@@ -25,7 +25,10 @@ fn case(name: &'static str, kind: SamplerKind, steps: usize) -> Case {
         name,
         kind,
         steps,
-        config: SchedulerConfig::default(),
+        config: SchedulerConfig {
+            timestep_spacing: Some(TimestepSpacing::Leading),
+            ..SchedulerConfig::default()
+        },
     }
 }
 
@@ -36,7 +39,7 @@ impl Case {
     }
 
     fn spaced(mut self, spacing: TimestepSpacing) -> Self {
-        self.config.timestep_spacing = spacing;
+        self.config.timestep_spacing = Some(spacing);
         self.config.steps_offset = 0;
         self
     }
@@ -120,6 +123,26 @@ fn every_reference_sequence_is_followed() {
     assert_eq!(stored, followed);
 }
 
+/// What diffusers' `from_config` makes of Stable Diffusion's configs, which do not say.
+#[test]
+fn each_sampler_spaces_its_timesteps_as_it_does_by_itself() {
+    for kind in SamplerKind::ALL {
+        let timesteps = |timestep_spacing| {
+            let config = SchedulerConfig {
+                timestep_spacing,
+                ..SchedulerConfig::default()
+            };
+            kind.build(&config, 10).timesteps().to_vec()
+        };
+        let own = if kind == SamplerKind::Ddim {
+            TimestepSpacing::Leading
+        } else {
+            TimestepSpacing::Linspace
+        };
+        assert_eq!(timesteps(None), timesteps(Some(own)), "{kind:?}");
+    }
+}
+
 /// Follows the reference's sequence: the "network" answers `0.3·x + b`.
 fn follow(case: &Case, golden: &Golden, start: &Golden) {
     let Case { name, .. } = case;
@@ -201,18 +224,24 @@ fn any_number_of_steps_gives_finite_latents() {
     let noise: Tensor<4> = Tensor::random([1, 1, 2, 2], Distribution::Normal(0.0, 1.0), &device);
     for kind in SamplerKind::ALL {
         for steps in [1, 2, 3, 7, 999, 1000, 1001] {
-            let mut sampler = kind.build(&SchedulerConfig::default(), steps);
-            let mut latents = noise.clone() * sampler.initial_scale();
-            for index in 0..sampler.timesteps().len() {
-                let input = sampler.scale_input(index, latents.clone());
-                let fresh = sampler.needs_noise(index).then(|| noise.clone());
-                latents = sampler.step(index, input, latents, fresh);
+            for spacing in [TimestepSpacing::Leading, TimestepSpacing::Linspace] {
+                let config = SchedulerConfig {
+                    timestep_spacing: Some(spacing),
+                    ..SchedulerConfig::default()
+                };
+                let mut sampler = kind.build(&config, steps);
+                let mut latents = noise.clone() * sampler.initial_scale();
+                for index in 0..sampler.timesteps().len() {
+                    let input = sampler.scale_input(index, latents.clone());
+                    let fresh = sampler.needs_noise(index).then(|| noise.clone());
+                    latents = sampler.step(index, input, latents, fresh);
+                }
+                let values: Vec<f32> = latents.into_data().iter::<f32>().collect();
+                assert!(
+                    values.iter().all(|value| value.is_finite()),
+                    "{kind:?} in {steps} steps, {spacing:?}: {values:?}"
+                );
             }
-            let values: Vec<f32> = latents.into_data().iter::<f32>().collect();
-            assert!(
-                values.iter().all(|value| value.is_finite()),
-                "{kind:?} in {steps} steps: {values:?}"
-            );
         }
     }
 }

@@ -6,7 +6,7 @@ use lora_core::lora_file::LoraFile;
 use lora_core::safetensors_file::{LayoutProblem, SafetensorsFile, SafetensorsFileError};
 use proptest::prelude::*;
 
-use crate::{assert_heap_is_small, repository};
+use crate::repository;
 
 const NAME: &str = "damaged.safetensors";
 
@@ -19,7 +19,6 @@ fn read(bytes: &[u8]) -> Result<LoraFile, String> {
     if let Err(message) = &result {
         assert!(message.contains(NAME), "{message}");
     }
-    assert_heap_is_small();
     result
 }
 
@@ -274,45 +273,6 @@ fn offsets_near_the_end_of_all_integers_are_an_error() {
         .map(|(name, i)| (name.as_str(), size, i * size, (i + 1) * size))
         .collect();
     assert!(open(&with_header(&byte_tensors(&tensors), b"")).is_err());
-}
-
-/// Headers as long as can be, of what costs most memory for its length: the file is small, and so is what it takes.
-#[test]
-fn a_hostile_header_takes_little_memory() {
-    let longest = 9_999_000;
-    let repeated = |begin: &str, piece: &dyn Fn(usize) -> String, end: &str| {
-        let mut header = begin.to_owned();
-        let mut index = 0;
-        while header.len() < longest {
-            header += &piece(index);
-            index += 1;
-        }
-        header + end
-    };
-    let headers = [
-        repeated(
-            r#"{"__metadata__":{"":"""#,
-            &|i| format!(r#","{i:x}":"""#),
-            "}}",
-        ),
-        repeated(
-            "{",
-            &|i| format!(r#""{i:x}":{{"dtype":"U8","shape":[0],"data_offsets":[0,0]}},"#),
-            r#""z":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}"#,
-        ),
-        repeated(
-            r#"{"a":{"dtype":"U8","shape":[1"#,
-            &|_| ",1".to_owned(),
-            r#"],"data_offsets":[0,1]}}"#,
-        ),
-        repeated(r#"{"a":"#, &|_| "[".to_owned(), ""),
-        repeated(r#"{"a":""#, &|_| "\\u0041".to_owned(), r#""}"#),
-    ];
-    for header in headers {
-        // Nearly all are valid safetensors, and none is a LoRA.
-        let message = read(&with_header(&header, b"")).unwrap_err();
-        assert!(message.len() < 4000, "a message of {} bytes", message.len());
-    }
 }
 
 #[test]

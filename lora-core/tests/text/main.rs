@@ -16,18 +16,6 @@ mod tokenizer;
 
 use std::path::{Path, PathBuf};
 
-use peak_alloc::PeakAlloc;
-
-/// Counts what all tests of this binary allocate together.
-#[global_allocator]
-static HEAP: PeakAlloc = PeakAlloc;
-
-/// Fails when the heap was ever larger than reading a small file may make it, whatever the file says of itself.
-fn assert_heap_is_small() {
-    let peak = HEAP.peak_usage_as_mb();
-    assert!(peak < 200.0, "the heap grew to {peak} MB");
-}
-
 /// A file or folder of the repository.
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)

@@ -93,7 +93,7 @@ impl CellFolder {
     /// # Errors
     /// [`CellFolderError`].
     pub fn put(&self, drawing: &Drawing, picture: &RgbImage) -> Result<(), CellFolderError> {
-        let bytes = png::encode(picture, Some(&drawing.infotext()))?;
+        let bytes = png::encode(picture, Some(&drawing.parameters))?;
         write_atomically(self.file(drawing), |file| file.write_all(&bytes))?;
         Ok(())
     }

@@ -4,13 +4,13 @@ use burn::tensor::Device;
 use image::RgbImage;
 use lora_core::{
     BaseModel,
-    adapter::{SpecError, Strength},
+    adapter::SpecError,
     lora_file::{LoraFile, LoraFileError},
 };
 use thiserror::Error;
 
 use super::LoraUse;
-use crate::{DrawSettings, Prompt, draw};
+use crate::{DrawSettings, Prompt, PromptError, draw};
 
 /// Draws the pictures of a grid.
 pub trait Drawer {
@@ -41,6 +41,9 @@ pub enum DrawError {
     /// A LoRA file cannot be read.
     #[error(transparent)]
     File(#[from] LoraFileError),
+    /// A prompt cannot be followed.
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
     /// A LoRA file does not fit the model.
     #[error("{}: {source}", .path.display())]
     Misfit {
@@ -86,11 +89,7 @@ impl<'a> ModelDrawer<'a> {
                 Some((path, file)) if path == lora.path => file,
                 _ => LoraFile::read(&lora.path)?,
             };
-            let strength = Strength {
-                text: lora.text,
-                unet: lora.unet,
-            };
-            let added = self.model.add(&file, strength, &self.device);
+            let added = self.model.add(&file, lora.strength, &self.device);
             added.map_err(|source| DrawError::Misfit {
                 path: lora.path.clone(),
                 source,
@@ -124,7 +123,7 @@ impl Drawer for ModelDrawer<'_> {
         settings: DrawSettings,
     ) -> Result<Vec<RgbImage>, DrawError> {
         self.attach(loras)?;
-        Ok(draw(self.model, prompts, settings, &self.device))
+        Ok(draw(self.model, prompts, settings, &self.device)?)
     }
 }
 
@@ -137,7 +136,10 @@ impl Drop for ModelDrawer<'_> {
 #[cfg(test)]
 mod tests {
     use lora_core::{
-        ModelConfigs, Precision, adapter::LoraSpec, lora_file::FileDtype, weights::Checkpoint,
+        ModelConfigs, Precision,
+        adapter::{LoraSpec, Strength},
+        lora_file::FileDtype,
+        weights::Checkpoint,
     };
 
     use super::*;
@@ -175,8 +177,7 @@ mod tests {
         LoraUse {
             path: path.to_path_buf(),
             name: String::new(),
-            text,
-            unet,
+            strength: Strength { text, unet },
         }
     }
 

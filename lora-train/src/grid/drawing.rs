@@ -10,12 +10,14 @@ pub struct Drawing {
     pub digest: String,
     /// The LoRAs, none of them off.
     pub loras: Vec<LoraUse>,
-    /// What is drawn; its size is set.
+    /// What is drawn; its size and sampler are set.
     pub prompt: Prompt,
     /// How it is drawn.
     pub settings: DrawSettings,
     /// Width and height in pixels.
     pub size: [u32; 2],
+    /// The text that A1111 writes into the picture.
+    pub parameters: String,
 }
 
 /// What goes into a picture's digest, and into the plan file for whoever wants to know.
@@ -26,15 +28,13 @@ pub(super) struct Ingredients<'a> {
     model: &'a str,
     loras: Vec<LoraIngredient<'a>>,
     prompt: &'a Prompt,
-    sampler: &'static str,
     clip_skip: usize,
-    chunks: usize,
     size: [u32; 2],
+    parameters: &'a str,
 }
 
 #[derive(Serialize)]
 struct LoraIngredient<'a> {
-    /// It stands in the picture's settings.
     name: &'a str,
     sha256: &'a str,
     text: f32,
@@ -48,13 +48,17 @@ impl Drawing {
         size: [u32; 2],
         fingerprints: &Fingerprints,
     ) -> Self {
+        let prompt = Prompt {
+            size: size.map(Some),
+            sampler: Some(settings.sampler_of(&picture.prompt)),
+            ..picture.prompt.clone()
+        };
+        let provenance = fingerprints.provenance(&picture.loras);
         let mut drawing = Self {
             digest: String::new(),
             loras: picture.loras.clone(),
-            prompt: Prompt {
-                size: size.map(Some),
-                ..picture.prompt.clone()
-            },
+            parameters: infotext(&prompt, settings, size.into(), &provenance),
+            prompt,
             settings,
             size,
         };
@@ -70,30 +74,18 @@ impl Drawing {
             sha256: fingerprints
                 .loras
                 .get(&lora.path)
-                .map_or("", String::as_str),
-            text: lora.text,
-            unet: lora.unet,
+                .map_or("", |print| &print.sha256),
+            text: lora.strength.text,
+            unet: lora.strength.unet,
         });
         Ingredients {
             version: env!("CARGO_PKG_VERSION"),
             model: &fingerprints.model,
             loras: loras.collect(),
             prompt: &self.prompt,
-            sampler: self.settings.sampler.name(),
             clip_skip: self.settings.clip_skip,
-            chunks: self.settings.chunks,
             size: self.size,
+            parameters: &self.parameters,
         }
-    }
-
-    /// The text that A1111 writes into the picture.
-    pub fn infotext(&self) -> String {
-        let loras: Vec<_> = self
-            .loras
-            .iter()
-            .map(|lora| (lora.name.clone(), lora.unet))
-            .collect();
-        let [width, height] = self.size;
-        infotext(&self.prompt, self.settings, (width, height), &loras)
     }
 }

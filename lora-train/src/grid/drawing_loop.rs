@@ -115,7 +115,7 @@ fn paths(loras: &[LoraUse]) -> Vec<std::path::PathBuf> {
 fn strengths(loras: &[LoraUse]) -> Vec<[u32; 2]> {
     loras
         .iter()
-        .map(|lora| [lora.text.to_bits(), lora.unet.to_bits()])
+        .map(|lora| [lora.strength.text.to_bits(), lora.strength.unet.to_bits()])
         .collect()
 }
 
@@ -136,6 +136,7 @@ fn batches<'a>(drawings: &'a [&'a Drawing]) -> impl Iterator<Item = &'a [&'a Dra
         left.loras == right.loras
             && left.settings == right.settings
             && left.size == right.size
+            && left.prompt.sampler == right.prompt.sampler
             && left.prompt.steps == right.prompt.steps
             && (left.prompt.guidance - right.prompt.guidance).abs() < f64::EPSILON
     };
@@ -270,7 +271,7 @@ mod tests {
         let bytes = std::fs::read(folder.file(&plan.drawings[2])).expect("a picture");
         let text = crate::picture::png::read_parameters(&bytes).expect("a PNG");
         let text = text.expect("settings");
-        assert_eq!(text, plan.drawings[2].infotext());
+        assert_eq!(text, plan.drawings[2].parameters);
         assert!(
             text.starts_with("a fox, sitting <lora:dog-000002:0.5>\nNegative prompt: blurry\n")
         );

@@ -52,14 +52,13 @@ pub(super) fn settings() -> DrawSettings {
     DrawSettings {
         sampler: SamplerKind::Ddim,
         clip_skip: 1,
-        chunks: 1,
         size: [8; 2],
     }
 }
 
 pub(super) fn plan(request: &GridRequest) -> GridPlan {
     let cells = request.cells().expect("a sound request");
-    cells.plan(&Fingerprints::default(), |_| (settings(), [8; 2]))
+    cells.plan(&Fingerprints::default(), settings(), |_| [8; 2])
 }
 
 /// Paints each picture in a colour of its own, and takes notes.
@@ -93,7 +92,9 @@ impl Drawer for Painter {
             self.last = loras.to_vec();
         }
         self.calls.push(prompts.len());
-        let named = loras.iter().map(|lora| (lora.name.clone(), lora.unet));
+        let named = loras
+            .iter()
+            .map(|lora| (lora.name.clone(), lora.strength.unet));
         self.loras.push(named.collect());
         let paint = |prompt: &Prompt| {
             let text = format!("{loras:?}{prompt:?}{settings:?}");

@@ -7,12 +7,13 @@ use std::{
     time::UNIX_EPOCH,
 };
 
-use lora_core::{ModelSource, lora_file::ModelHashes};
+use lora_core::{ModelSource, lora_file::ModelHashes, safetensors_file::SafetensorsFile};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use super::GridCells;
+use super::{GridCells, LoraUse};
+use crate::{Provenance, SourceFile, UsedLora, short_hash};
 
 /// A file that cannot be read to tell it from others.
 #[derive(Debug, Error)]
@@ -25,12 +26,23 @@ pub struct FingerprintError {
 }
 
 /// The model and the LoRA files of a grid, each by something that changes when it does.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Fingerprints {
     /// The model's.
     pub(super) model: String,
-    /// SHA-256 of each LoRA file that acts in some cell.
-    pub(super) loras: BTreeMap<PathBuf, String>,
+    /// Those of each LoRA file that acts in some cell.
+    pub(super) loras: BTreeMap<PathBuf, LoraFingerprint>,
+    /// What pictures say about the model.
+    pub(super) provenance: Provenance,
+}
+
+/// What tells a LoRA file from others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct LoraFingerprint {
+    /// SHA-256 of the file.
+    pub(super) sha256: String,
+    /// What pictures say about it, where they say it.
+    pub(super) short: Option<String>,
 }
 
 /// One file of a model.
@@ -43,14 +55,19 @@ struct ModelPart {
 }
 
 impl Fingerprints {
-    /// Of the model in `source`, and of the LoRA files in `cells`.
+    /// Of the model in `source`, and of the LoRA files in `cells`; `with_hashes` if pictures are to tell A1111's hashes of
+    /// them, for which model and VAE are read whole.
     ///
     /// Models are told apart by the paths, sizes and times of their files, for reading gigabytes would take minutes; LoRA
     /// files by their bytes.
     ///
     /// # Errors
     /// [`FingerprintError`] for what cannot be read.
-    pub fn read(cells: &GridCells, source: &ModelSource) -> Result<Self, FingerprintError> {
+    pub fn read(
+        cells: &GridCells,
+        source: &ModelSource,
+        with_hashes: bool,
+    ) -> Result<Self, FingerprintError> {
         let ModelSource {
             path,
             config,
@@ -71,17 +88,58 @@ impl Fingerprints {
         let mut loras = BTreeMap::new();
         for lora in cells.cells.iter().flatten().flat_map(|cell| &cell.loras) {
             if !loras.contains_key(&lora.path) {
-                let hashes = ModelHashes::of_file(&lora.path);
-                let hashes = hashes.map_err(|source| FingerprintError {
+                let print = LoraFingerprint::read(&lora.path, with_hashes);
+                let print = print.map_err(|source| FingerprintError {
                     path: lora.path.clone(),
                     source,
                 })?;
-                loras.insert(lora.path.clone(), hashes.sha256);
+                loras.insert(lora.path.clone(), print);
             }
         }
         Ok(Self {
             model: digest(&model),
             loras,
+            provenance: Provenance {
+                model: Some(SourceFile::model(path, with_hashes)),
+                vae: vae.as_ref().map(|vae| SourceFile::vae(vae, with_hashes)),
+                loras: Vec::new(),
+            },
+        })
+    }
+}
+
+impl Fingerprints {
+    /// What a picture with these LoRAs says about its files.
+    pub(super) fn provenance(&self, loras: &[LoraUse]) -> Provenance {
+        let used = loras.iter().map(|lora| UsedLora {
+            name: lora.name.clone(),
+            strength: lora.strength,
+            hash: self
+                .loras
+                .get(&lora.path)
+                .and_then(|print| print.short.clone()),
+            in_prompt: false,
+        });
+        Provenance {
+            loras: used.collect(),
+            ..self.provenance.clone()
+        }
+    }
+}
+
+impl LoraFingerprint {
+    fn read(path: &Path, with_hash: bool) -> io::Result<Self> {
+        let short = if with_hash {
+            let file = SafetensorsFile::open(path).map_err(io::Error::other)?;
+            let entries = file.metadata_entries();
+            let metadata = entries.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            short_hash::of_lora(path, &metadata.collect())
+        } else {
+            None
+        };
+        Ok(Self {
+            sha256: ModelHashes::of_file(path)?.sha256,
+            short,
         })
     }
 }
@@ -152,7 +210,7 @@ mod tests {
             path: model.clone(),
             ..ModelSource::default()
         };
-        let read = |source: &ModelSource| Fingerprints::read(&cells, source).expect("read");
+        let read = |source: &ModelSource| Fingerprints::read(&cells, source, false).expect("read");
         let first = read(&source);
         assert_eq!(first, read(&source));
         assert_eq!(first.loras.len(), 2);
@@ -185,7 +243,7 @@ mod tests {
         );
 
         fs::remove_file(&request.files[0].path).expect("removed");
-        let error = Fingerprints::read(&cells, &source).expect_err("gone");
+        let error = Fingerprints::read(&cells, &source, false).expect_err("gone");
         assert!(error.to_string().contains("dog-000001"), "{error}");
     }
 }

@@ -19,7 +19,7 @@ impl GridPlan {
                 pictures.push(GridPicture {
                     path: folder.file(drawing),
                     size: drawing.size,
-                    parameters: drawing.infotext(),
+                    parameters: drawing.parameters.clone(),
                 });
                 pictures.len() - 1
             })

@@ -1,4 +1,4 @@
-use lora_core::diffusion::SamplerKind;
+use lora_core::{adapter::Strength, diffusion::SamplerKind};
 
 use super::{Axis, GridRequest, RequestError};
 use crate::Prompt;
@@ -33,7 +33,6 @@ pub(super) struct Variation {
     /// A LoRA file, by its place in the request.
     pub(super) file: Option<usize>,
     pub(super) strength: f32,
-    pub(super) sampler: Option<SamplerKind>,
 }
 
 impl Axis {
@@ -94,7 +93,9 @@ impl Level {
         match self {
             Self::Nothing => String::new(),
             Self::File(index) => request.files[*index].label.clone(),
-            Self::Strength(strength) if is_off(*strength) => "strength 0 (base model)".to_owned(),
+            Self::Strength(strength) if Strength::from(*strength).is_off() => {
+                "strength 0 (base model)".to_owned()
+            }
             Self::Strength(strength) => format!("strength {strength}"),
             Self::Prompt(index) => request.prompts[*index].text.clone(),
             Self::Replace { replacement, .. } if replacement.is_empty() => "(nothing)".to_owned(),
@@ -137,7 +138,7 @@ impl Level {
             Self::Seed(seed) => variation.prompt.seed = *seed,
             Self::Steps(steps) => variation.prompt.steps = *steps,
             Self::Cfg(scale) => variation.prompt.guidance = *scale,
-            Self::Sampler(sampler) => variation.sampler = Some(*sampler),
+            Self::Sampler(sampler) => variation.prompt.sampler = Some(*sampler),
         }
         Ok(())
     }
@@ -153,11 +154,6 @@ fn replace(prompt: &mut Prompt, search: &str, replacement: &str) -> Result<(), R
     prompt.text = prompt.text.replace(search, replacement);
     prompt.negative = prompt.negative.replace(search, replacement);
     Ok(())
-}
-
-/// Whether a LoRA of this strength has no effect.
-pub(super) fn is_off(strength: f32) -> bool {
-    strength.abs() < f32::EPSILON
 }
 
 /// A sampler as A1111's users know it: `DPM++ 2M Karras`.

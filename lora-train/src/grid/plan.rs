@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use lora_core::adapter::Strength;
 use serde::Serialize;
 
 use super::{
@@ -36,17 +37,17 @@ pub struct SheetPlan {
 }
 
 impl GridCells {
-    /// Lays the cells out; `settings` says how a prompt is drawn, and in which size.
+    /// Lays the cells out; `size_of` gives width and height of a prompt's picture in pixels.
     pub fn plan(
         &self,
         fingerprints: &Fingerprints,
-        settings: impl Fn(&Prompt) -> (DrawSettings, [u32; 2]),
+        settings: DrawSettings,
+        size_of: impl Fn(&Prompt) -> [u32; 2],
     ) -> GridPlan {
         let mut drawings: Vec<Drawing> = Vec::new();
         let mut numbers = BTreeMap::<String, usize>::new();
         let mut number = |picture: &CellPicture| {
-            let (mut settings, size) = settings(&picture.prompt);
-            settings.sampler = picture.sampler.unwrap_or(settings.sampler);
+            let size = size_of(&picture.prompt);
             let drawing = Drawing::new(picture, settings, size, fingerprints);
             *numbers.entry(drawing.digest.clone()).or_insert_with(|| {
                 drawings.push(drawing);
@@ -161,7 +162,11 @@ fn shared(drawings: &[&Drawing]) -> Vec<String> {
             |drawing| drawing.prompt.steps,
             |steps| format!("{steps} steps"),
         ),
-        same(drawings, |drawing| drawing.settings.sampler, sampler_label),
+        same(
+            drawings,
+            |drawing| drawing.settings.sampler_of(&drawing.prompt),
+            sampler_label,
+        ),
         same(
             drawings,
             |drawing| drawing.prompt.guidance,
@@ -177,10 +182,11 @@ fn shared(drawings: &[&Drawing]) -> Vec<String> {
 
 fn lora_names(loras: &[LoraUse]) -> String {
     let name = |lora: &LoraUse| {
-        if (lora.text - lora.unet).abs() < f32::EPSILON {
-            format!("{} at {}", lora.name, lora.unet)
+        let Strength { text, unet } = lora.strength;
+        if text.to_bits() == unet.to_bits() {
+            format!("{} at {unet}", lora.name)
         } else {
-            format!("{} at {}:{}", lora.name, lora.text, lora.unet)
+            format!("{} at {text}:{unet}", lora.name)
         }
     };
     loras.iter().map(name).collect::<Vec<_>>().join(" + ")
@@ -207,7 +213,10 @@ fn quoted(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::grid::example::{plain, plan, prompt, request, settings};
+    use crate::grid::{
+        example::{plain, plan, prompt, request, settings},
+        fingerprint::LoraFingerprint,
+    };
 
     #[test]
     fn the_model_alone_is_drawn_once_for_all_files() {
@@ -257,9 +266,16 @@ mod tests {
     /// Each line changes one thing that decides how a picture looks.
     #[test]
     fn digests_change_with_all_that_decides_a_picture() {
-        let fingerprints = |model: &str, lora: &str| Fingerprints {
-            model: model.to_owned(),
-            loras: [("dog-000001.safetensors".into(), lora.to_owned())].into(),
+        let fingerprints = |model: &str, lora: &str| {
+            let print = LoraFingerprint {
+                sha256: lora.to_owned(),
+                short: None,
+            };
+            Fingerprints {
+                model: model.to_owned(),
+                loras: [("dog-000001.safetensors".into(), print)].into(),
+                ..Fingerprints::default()
+            }
         };
         let mut request = request();
         request.files.pop();
@@ -269,16 +285,16 @@ mod tests {
             request.prompts = vec![prompt(line)];
             request.strengths = vec![strength];
             let cells = request.cells().expect("a sound request");
-            let plan = cells.plan(fingerprints, |_| (settings, size));
+            let plan = cells.plan(fingerprints, settings, |_| size);
             plan.drawings[0].digest.clone()
         };
         let (same, plain) = (fingerprints("m", "l"), settings());
         let base = |line| digest(line, 1.0, &same, plain, [8; 2]);
-        let changed = |change: &dyn Fn(&mut DrawSettings)| {
-            let mut settings = plain;
-            change(&mut settings);
-            digest("a", 1.0, &same, settings, [8; 2])
-        };
+        let mut told = same.clone();
+        told.provenance.model = Some(crate::SourceFile {
+            name: "m".to_owned(),
+            hash: None,
+        });
         let digests = [
             base("a"),
             base("b"),
@@ -286,14 +302,23 @@ mod tests {
             base("a --d 2"),
             base("a --s 3"),
             base("a --l 2"),
+            base("a --ss euler"),
+            base("a --ss euler-karras"),
             digest("a", 0.5, &same, plain, [8; 2]),
             digest("a", 1.0, &same, plain, [8, 16]),
             digest("a", 1.0, &fingerprints("other", "l"), plain, [8; 2]),
             digest("a", 1.0, &fingerprints("m", "other"), plain, [8; 2]),
-            changed(&|settings| settings.sampler = lora_core::diffusion::SamplerKind::Euler),
-            changed(&|settings| settings.sampler = lora_core::diffusion::SamplerKind::EulerKarras),
-            changed(&|settings| settings.clip_skip = 2),
-            changed(&|settings| settings.chunks = 2),
+            digest("a", 1.0, &told, plain, [8; 2]),
+            digest(
+                "a",
+                1.0,
+                &same,
+                DrawSettings {
+                    clip_skip: 2,
+                    ..plain
+                },
+                [8; 2],
+            ),
         ];
         for (index, digest) in digests.iter().enumerate() {
             assert_eq!(digest.len(), 32);
@@ -303,6 +328,6 @@ mod tests {
             );
         }
         // What is said and what is the default are the same picture.
-        assert_eq!(base("a"), base("a --d 1 --w 8 --h 8"));
+        assert_eq!(base("a"), base("a --d 1 --w 8 --h 8 --ss ddim"));
     }
 }

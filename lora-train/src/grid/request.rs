@@ -1,10 +1,10 @@
 use std::path::PathBuf;
 
-use lora_core::{diffusion::SamplerKind, prompt_syntax::LoraTag};
+use lora_core::{adapter::Strength, prompt_syntax::LoraTag};
 
 use super::{
     Axis, RequestError, SavedFile,
-    level::{Level, Variation, is_off},
+    level::{Level, Variation},
     request_error::MOST_CELLS,
 };
 use crate::{Prompt, PromptError, config::TrainConfig};
@@ -37,17 +37,14 @@ pub struct LoraUse {
     pub path: PathBuf,
     /// Its name in prompts: the file's without extension.
     pub name: String,
-    /// Strength in the text encoder.
-    pub text: f32,
-    /// Strength in the UNet.
-    pub unet: f32,
+    /// How strongly it acts.
+    pub strength: Strength,
 }
 
 /// One picture of a cell, before size and settings are known.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct CellPicture {
     pub(super) prompt: Prompt,
-    pub(super) sampler: Option<SamplerKind>,
     /// Without those that are off.
     pub(super) loras: Vec<LoraUse>,
 }
@@ -176,7 +173,6 @@ impl GridRequest {
             prompt: prompt.clone(),
             file: None,
             strength: self.strengths.first().copied().unwrap_or(1.0),
-            sampler: None,
         };
         // The prompt is chosen already: choosing it again would undo what a level before it replaced.
         let others = |level: &&&Level| !matches!(level, Level::Prompt(_));
@@ -187,8 +183,8 @@ impl GridRequest {
             mut prompt,
             file,
             strength,
-            sampler,
         } = variation;
+        prompt.check()?;
         let (text, tags) = LoraTag::take_all(&prompt.text)?;
         // The space before a tag at the end went with it.
         text.trim_end().clone_into(&mut prompt.text);
@@ -196,7 +192,7 @@ impl GridRequest {
         let mut loras = Vec::new();
         let single = (!named && self.files.len() == 1).then_some(0);
         if let Some(index) = file.or(single) {
-            loras.push(self.lora(index, [strength; 2]));
+            loras.push(self.lora(index, strength.into()));
         } else if self.shows_strengths() {
             let what = if named {
                 "<lora:NAME:STRENGTH> in a prompt; vary its number with `sr`"
@@ -206,26 +202,22 @@ impl GridRequest {
             return Err(RequestError::StrengthOfNothing { what });
         }
         for tag in tags {
-            loras.push(self.lora(
-                self.find(&tag.name)?,
-                [tag.text_strength, tag.unet_strength],
-            ));
+            let strength = Strength {
+                text: tag.text_strength,
+                unet: tag.unet_strength,
+            };
+            loras.push(self.lora(self.find(&tag.name)?, strength));
         }
-        loras.retain(|lora| !(is_off(lora.text) && is_off(lora.unet)));
-        Ok(CellPicture {
-            prompt,
-            sampler,
-            loras,
-        })
+        loras.retain(|lora| !lora.strength.is_off());
+        Ok(CellPicture { prompt, loras })
     }
 
-    fn lora(&self, index: usize, [text, unet]: [f32; 2]) -> LoraUse {
+    fn lora(&self, index: usize, strength: Strength) -> LoraUse {
         let file = &self.files[index];
         LoraUse {
             path: file.path.clone(),
             name: file.name.clone(),
-            text,
-            unet,
+            strength,
         }
     }
 
@@ -258,6 +250,8 @@ fn empty(axis: &Axis) -> RequestError {
 
 #[cfg(test)]
 mod tests {
+    use lora_core::diffusion::SamplerKind;
+
     use super::*;
     use crate::grid::example::{file, plain, prompt, request};
 
@@ -284,7 +278,7 @@ mod tests {
         assert_eq!(cells.count(), 6);
         let loras = cells.cells.iter().map(|cell| {
             let lora = cell[0].loras.first();
-            lora.map(|lora| (lora.name.as_str(), lora.text, lora.unet))
+            lora.map(|lora| (lora.name.as_str(), lora.strength.text, lora.strength.unet))
         });
         assert_eq!(
             loras.collect::<Vec<_>>(),
@@ -323,7 +317,10 @@ mod tests {
         );
         let samplers = plain(axis("sampler=euler-a"), Axis::Nothing);
         let cells = samplers.cells().expect("a sound request").cells;
-        assert_eq!(cells[0][0].sampler, Some(SamplerKind::EulerA));
+        assert_eq!(
+            cells[0][0].prompt.sampler.map(SamplerKind::name),
+            Some("euler-a")
+        );
     }
 
     #[test]
@@ -381,7 +378,9 @@ mod tests {
         let cells = request.cells().expect("a sound request").cells;
         let loras = |cell: &[CellPicture]| -> Vec<(String, f32)> {
             let loras = cell[0].loras.iter();
-            loras.map(|lora| (lora.name.clone(), lora.unet)).collect()
+            loras
+                .map(|lora| (lora.name.clone(), lora.strength.unet))
+                .collect()
         };
         assert_eq!(loras(&cells[0]), [("dog-000001".to_owned(), 0.8)]);
         assert_eq!(loras(&cells[1]), [("dog-000002".to_owned(), 0.8)]);
@@ -405,7 +404,7 @@ mod tests {
         request.files = vec![file("dog", "dog")];
         request.strengths = vec![0.7];
         let cells = request.cells().expect("a sound request").cells;
-        let strengths = cells.iter().map(|cell| cell[0].loras[0].unet);
+        let strengths = cells.iter().map(|cell| cell[0].loras[0].strength.unet);
         assert_eq!(strengths.collect::<Vec<_>>(), [0.7, 0.7]);
     }
 

@@ -1,6 +1,8 @@
 use lora_core::prompt_syntax::PromptSyntaxError;
 use thiserror::Error;
 
+use crate::PromptError;
+
 /// More cells than this are a slip of the hand.
 pub(super) const MOST_CELLS: usize = 100_000;
 
@@ -38,6 +40,9 @@ pub enum RequestError {
         /// Where.
         prompt: String,
     },
+    /// A prompt cannot be followed, once everything is replaced in it.
+    #[error(transparent)]
+    Prompt(#[from] PromptError),
     /// A `<lora:…>` cannot be read.
     #[error(transparent)]
     Tag(#[from] PromptSyntaxError),

@@ -1,6 +1,8 @@
-//! Whole training runs against PyTorch: see `testdata/golden/README.md` for where the numbers come from.
+//! Whole training runs and pictures against PyTorch: see `testdata/golden/README.md` for where the numbers come from.
 #![cfg(test)]
 
 mod frozen;
+mod pictures;
+mod prompt_loras;
 mod reference_run;
 mod training;

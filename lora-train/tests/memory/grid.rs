@@ -50,13 +50,12 @@ fn plan() -> GridPlan {
     let settings = DrawSettings {
         sampler: SamplerKind::Ddim,
         clip_skip: 1,
-        chunks: 1,
         size: [SIDE; 2],
     };
     request
         .cells()
         .unwrap()
-        .plan(&Fingerprints::default(), |_| (settings, [SIDE; 2]))
+        .plan(&Fingerprints::default(), settings, |_| [SIDE; 2])
 }
 
 pub fn two_thousand_cells_need_the_memory_of_a_few() {

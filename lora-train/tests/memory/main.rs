@@ -1,7 +1,9 @@
 //! Heap use, counted by the allocator. One test only: others beside it would be counted too.
 #![cfg(test)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod grid;
+mod hostile_headers;
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +12,11 @@ use lora_core::{
     BaseModel, ModelSource, TokenIds, adapter::LoraSpec, safetensors_file::SafetensorsFile,
 };
 use lora_optim::{OptimizerConfig, Rates};
-use lora_train::{Batch, BatchText, Denoising, Learner, config::ObjectiveConfig};
+use lora_train::{
+    Batch, BatchText, Denoising, Learner,
+    bench::{forget_peak_resident, peak_resident},
+    config::ObjectiveConfig,
+};
 use peak_alloc::PeakAlloc;
 
 #[global_allocator]
@@ -24,10 +30,28 @@ fn project(path: &str) -> PathBuf {
 }
 
 #[test]
-fn loading_needs_the_model_and_neither_training_nor_grids_grow() {
+fn loading_needs_the_model_and_training_does_not_grow_and_grids_stay_small() {
+    what_was_in_ram_is_seen();
+    hostile_headers::take_little_memory();
     loading_peaks_below_one_tensor_beyond_the_model();
     two_hundred_steps_end_where_twenty_did();
     grid::two_thousand_cells_need_the_memory_of_a_few();
+}
+
+/// Only where the system tells: elsewhere the peak is unknown.
+fn what_was_in_ram_is_seen() {
+    let buffer = vec![1u8; 64 << 20];
+    assert!(buffer.iter().all(|&byte| byte == 1));
+    let with_buffer = peak_resident();
+    drop(buffer);
+    forget_peak_resident();
+    let (Some(with_buffer), Some(without)) = (with_buffer, peak_resident()) else {
+        return;
+    };
+    assert!(
+        with_buffer > without + (60 << 20),
+        "{with_buffer} with 64 MiB more, {without} without"
+    );
 }
 
 /// Elements of all tensors of the mini model, and of its largest.

@@ -247,11 +247,13 @@ fn all_problems_of_a_config_are_told_at_once() {
     config.train.unet_lr = f64::NAN;
     config.model.max_tokens = 100;
     config.lora.rank = 0;
-    config.preview.prompts.push("cat --z 1".to_owned());
+    for prompt in ["cat --z 1", "a [cat|dog]", "cat <lora:dog:1>"] {
+        config.preview.prompts.push(prompt.to_owned());
+    }
     let Err(TrainError::Plan(error)) = Trainer::open(config) else {
         panic!("accepted")
     };
-    assert_eq!(error.problems.len(), 5, "{error}");
+    assert_eq!(error.problems.len(), 7, "{error}");
 }
 
 #[test]
@@ -265,10 +267,11 @@ fn the_saved_file_draws_the_same_picture() {
     let settings = DrawSettings {
         sampler: config.preview.sampler,
         clip_skip: 1,
-        chunks: 1,
         size: [64; 2],
     };
-    let base = draw(&model, std::slice::from_ref(&prompt), settings, &device);
+    let draw =
+        |model: &BaseModel| draw(model, std::slice::from_ref(&prompt), settings, &device).unwrap();
+    let base = draw(&model);
     model
         .attach(
             &LoraFile::read(outcome.last.unwrap()).unwrap(),
@@ -276,10 +279,10 @@ fn the_saved_file_draws_the_same_picture() {
             &device,
         )
         .unwrap();
-    let attached = draw(&model, std::slice::from_ref(&prompt), settings, &device);
+    let attached = draw(&model);
     assert_ne!(base, attached, "the file changes nothing");
     model.merge_adapters();
-    let merged = draw(&model, &[prompt], settings, &device);
+    let merged = draw(&model);
     let worst = attached[0]
         .iter()
         .zip(merged[0].iter())

@@ -1,0 +1,13 @@
+//! Measuring with full-size models, whose weights are seeded numbers where there is no checkpoint.
+
+mod load;
+mod parameters;
+mod resident;
+mod seeded_file;
+mod step;
+
+pub use load::LoadReport;
+pub use parameters::Parameters;
+pub use resident::{forget_peak_resident, peak_resident};
+pub use seeded_file::{SeededFileError, write_seeded_file};
+pub use step::{StepBench, StepBenchError, StepReport};

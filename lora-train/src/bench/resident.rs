@@ -1,0 +1,35 @@
+use std::fs;
+
+/// The largest memory in bytes that the process ever had in RAM, since its start or [`forget_peak_resident`].
+///
+/// Linux tells it (`VmHWM` in `/proc/self/status`); elsewhere it is unknown.
+pub fn peak_resident() -> Option<u64> {
+    in_bytes(&fs::read_to_string("/proc/self/status").ok()?)
+}
+
+/// Lets [`peak_resident`] count anew from what is resident now; where that cannot be done, it goes on as before.
+pub fn forget_peak_resident() {
+    // Linux's way to say so; see proc(5).
+    let _ = fs::write("/proc/self/clear_refs", "5");
+}
+
+/// The line `VmHWM:   123456 kB`.
+fn in_bytes(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_is_found_among_others() {
+        let status = "Name:\tlora\nVmPeak:\t  900 kB\nVmHWM:\t    8192 kB\nVmRSS:\t 100 kB\n";
+        assert_eq!(in_bytes(status), Some(8 << 20));
+        assert_eq!(in_bytes("Name:\tlora\n"), None);
+    }
+}

@@ -1,0 +1,187 @@
+use std::{num::NonZeroUsize, time::Instant};
+
+use burn::tensor::{Device, Distribution, Tensor};
+use lora_core::{
+    BaseModel, Family, ModelConfigs, Precision,
+    adapter::{LoraSpec, SpecError, Target},
+};
+use lora_optim::{OptimizerConfig, OptimizerError, Rates};
+use serde::Serialize;
+use thiserror::Error;
+
+use super::{Parameters, forget_peak_resident, peak_resident};
+use crate::{Batch, BatchText, Denoising, Learner, config::ObjectiveConfig};
+
+/// A training step to measure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StepBench {
+    /// The shape of the base model.
+    pub configs: ModelConfigs,
+    /// Number format of its weights.
+    pub precision: Precision,
+    /// Width and height of the pictures, a multiple of 8.
+    pub size: usize,
+    /// Pictures of a batch.
+    pub batch: NonZeroUsize,
+    /// The adapters.
+    pub spec: LoraSpec,
+    /// Steps before the first that counts.
+    pub warm_up: usize,
+    /// Steps that count.
+    pub steps: NonZeroUsize,
+}
+
+/// Why a step cannot be measured.
+#[derive(Debug, Error)]
+pub enum StepBenchError {
+    /// The adapters do not work.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// The optimiser refused the gradients.
+    #[error(transparent)]
+    Optimizer(#[from] OptimizerError),
+}
+
+/// What a training step took.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct StepReport {
+    /// What family the model is of.
+    pub family: Family,
+    /// Numbers in its networks.
+    pub parameters: Parameters,
+    /// Numbers that were trained.
+    pub trained: usize,
+    /// Number format of its weights.
+    pub precision: Precision,
+    /// Width and height of the pictures.
+    pub size: usize,
+    /// Pictures of a batch.
+    pub batch: usize,
+    /// Seconds of each step, in order: forward, backward, clipping and update.
+    pub seconds: Vec<f64>,
+    /// Their median.
+    pub median: f64,
+    /// The most that was in RAM during the steps; on a GPU the process' own part only. Unknown where the system does not
+    /// tell.
+    pub peak_resident: Option<u64>,
+}
+
+impl StepBench {
+    /// Makes the model of seeded numbers on `device` and takes the steps.
+    ///
+    /// As in a run that offloads, the VAE is gone then, and so are the text encoders unless they are trained.
+    ///
+    /// # Errors
+    /// [`StepBenchError`].
+    pub fn measure(&self, device: &Device) -> Result<StepReport, StepBenchError> {
+        let mut model = BaseModel::seeded(&self.configs, self.precision, 1, device);
+        let injected = model.inject(&self.spec, 1, device)?;
+        let batch = self.batch(&model, device);
+        model.vae.release();
+        if !self.trains_text() {
+            model.text.release();
+        }
+        let objective = Denoising::new(&ObjectiveConfig::default(), &model, 1);
+        // The defaults are valid; a test of the crate builds them.
+        let optimizer = OptimizerConfig::default()
+            .build()
+            .unwrap_or_else(|errors| unreachable!("{errors:?}"));
+        let mut learner = Learner::new(model, optimizer, 1.0);
+        let rates = Rates::new(1e-4);
+        forget_peak_resident();
+        let mut seconds = Vec::with_capacity(self.steps.get());
+        for step in 0..self.warm_up + self.steps.get() {
+            let start = Instant::now();
+            let loss = learner.accumulate(&objective, &batch, 1.0);
+            learner.step(&rates)?;
+            // Reading a number back waits for the device.
+            let _ = loss.into_data();
+            let _ = device.sync();
+            if step >= self.warm_up {
+                seconds.push(start.elapsed().as_secs_f64());
+            }
+        }
+        Ok(StepReport {
+            family: self.configs.family,
+            parameters: Parameters::of(&self.configs),
+            trained: injected.parameters,
+            precision: self.precision,
+            size: self.size,
+            batch: self.batch.get(),
+            median: median(&seconds),
+            seconds,
+            peak_resident: peak_resident(),
+        })
+    }
+
+    fn trains_text(&self) -> bool {
+        self.spec.targets.contains(&Target::TextEncoder)
+    }
+
+    /// Random latents and noise; the captions are of one token.
+    fn batch(&self, model: &BaseModel, device: &Device) -> Batch {
+        let count = self.batch.get();
+        let side = self.size / model.vae.reduction();
+        let normal = |shape| Tensor::random(shape, Distribution::Normal(0.0, 1.0), device);
+        let shape = [count, model.vae.latent_channels(), side, side];
+        let ids = model.text.tokenize(&vec!["cat".to_owned(); count], 1);
+        let pixels = self.size as f32;
+        Batch {
+            latents: normal(shape),
+            noise: normal(shape),
+            noise_offset: normal([count, shape[1], 1, 1]),
+            timesteps: (0..count).map(|item| (item * 997 + 31) % 1000).collect(),
+            text: if self.trains_text() {
+                BatchText::Ids(ids)
+            } else {
+                BatchText::States(model.text.encode(&ids, 1))
+            },
+            sizes: vec![[pixels, pixels, 0.0, 0.0, pixels, pixels]; count],
+        }
+    }
+}
+
+/// The middle one, or the mean of the middle two.
+fn median(seconds: &[f64]) -> f64 {
+    let mut sorted = seconds.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let middle = sorted.len() / 2;
+    if sorted.len().is_multiple_of(2) {
+        f64::midpoint(sorted[middle - 1], sorted[middle])
+    } else {
+        sorted[middle]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lora_core::weights::Checkpoint;
+
+    use super::*;
+
+    #[test]
+    fn a_step_of_every_family_is_measured() {
+        let golden = concat!(env!("CARGO_MANIFEST_DIR"), "/../testdata/golden");
+        for name in ["tiny-sd15", "tiny-sd21", "tiny-sdxl"] {
+            let checkpoint = Checkpoint::open(format!("{golden}/{name}"), None).expect("a folder");
+            let bench = StepBench {
+                configs: ModelConfigs::read(&checkpoint).expect("configs"),
+                precision: Precision::F32,
+                size: 64,
+                batch: NonZeroUsize::MIN,
+                spec: LoraSpec::default(),
+                warm_up: 1,
+                steps: NonZeroUsize::MIN.saturating_add(1),
+            };
+            let report = bench.measure(&Device::flex()).expect("steps");
+            assert_eq!(report.seconds.len(), 2);
+            assert!(report.median > 0.0 && report.trained > 10_000, "{report:?}");
+        }
+    }
+
+    #[test]
+    fn medians() {
+        assert!((median(&[3.0, 1.0, 2.0]) - 2.0).abs() < 1e-12);
+        assert!((median(&[4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-12);
+    }
+}
