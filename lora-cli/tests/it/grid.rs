@@ -69,6 +69,7 @@ fn a_folder_makes_epochs_by_strengths_and_goes_on_where_it_was() {
         ">epoch 1<",
         ">strength -1<",
         "a cat &lt;lora:blueprint-000002:1&gt;",
+        "Lora hashes: &quot;blueprint-000002: ",
     ] {
         assert!(page.contains(part), "no {part}");
     }

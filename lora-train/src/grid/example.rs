@@ -44,7 +44,7 @@ pub(super) fn file(name: &str, label: &str) -> SavedFile {
 }
 
 pub(super) fn prompt(line: &str) -> Prompt {
-    Prompt::parse(line, &PreviewConfig::default()).expect("a prompt")
+    Prompt::parse_template(line, &PreviewConfig::default()).expect("a prompt")
 }
 
 /// Settings of 8 × 8 pixels.

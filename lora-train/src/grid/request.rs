@@ -394,6 +394,9 @@ mod tests {
         assert_eq!(cells.len(), 2, "placeholders are not drawn themselves");
         assert_eq!(loras(&cells[1]), [("dog-000002".to_owned(), 0.5)]);
 
+        request.y = axis("sr=STRENGTH,strong");
+        assert!(refused(&request).contains("`strong` is no strength"));
+        request.y = axis("sr=STRENGTH,0.5");
         request.x = axis("sr=NUM,000009");
         assert!(refused(&request).contains("dog-000001, dog-000002"));
     }
