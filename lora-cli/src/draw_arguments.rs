@@ -49,6 +49,16 @@ impl DrawArguments {
     /// # Errors
     /// An option that cannot be read, a file that cannot be read, or no prompt at all.
     pub(crate) fn prompts(&self, given: &[String]) -> anyhow::Result<Vec<Prompt>> {
+        let prompts = self.templates(given)?;
+        prompts.iter().try_for_each(Prompt::check)?;
+        Ok(prompts)
+    }
+
+    /// As [`Self::prompts`], where something is to be replaced in those of the command line before they can be followed.
+    ///
+    /// # Errors
+    /// An option that cannot be read, a file that cannot be read, or no prompt at all.
+    pub(crate) fn templates(&self, given: &[String]) -> anyhow::Result<Vec<Prompt>> {
         let defaults = PreviewConfig {
             steps: self.steps,
             guidance: self.cfg,
@@ -56,7 +66,9 @@ impl DrawArguments {
             sampler: self.sampler,
             ..PreviewConfig::default()
         };
-        let parsed = given.iter().map(|line| Prompt::parse(line, &defaults));
+        let parsed = given
+            .iter()
+            .map(|line| Prompt::parse_template(line, &defaults));
         let mut prompts = parsed.collect::<Result<Vec<_>, _>>()?;
         if let Some(path) = &self.prompts {
             prompts.extend(Prompt::read_file(path, &defaults)?);
@@ -69,7 +81,6 @@ impl DrawArguments {
             .filter(|prompt| prompt.negative.is_empty())
         {
             prompt.negative.clone_from(&self.negative);
-            prompt.check()?;
         }
         Ok(prompts)
     }

@@ -13,7 +13,7 @@ use crate::printer::Printer;
 /// What shells give for a program that Ctrl-C ended: 128 + SIGINT.
 pub(crate) const EXIT_CODE: u8 = 130;
 
-/// From now on Ctrl-C, or a polite request to terminate, stops the run of `handle`; a second one ends the program.
+/// From now on Ctrl-C, or a polite request to terminate, stops what `handle` commands; a second one ends the program.
 ///
 /// # Errors
 /// When the signal cannot be caught.
@@ -25,7 +25,7 @@ pub(crate) fn stop_on_ctrl_c(handle: Handle, printer: Printer) -> anyhow::Result
             process::exit(EXIT_CODE.into());
         }
         handle.stop();
-        printer.note("stopping after this step and saving… (Ctrl-C again leaves at once)");
+        printer.note("stopping, and saving what is there… (Ctrl-C again leaves at once)");
     })
     .context("Ctrl-C cannot be caught")
 }

@@ -43,15 +43,19 @@ impl ModelArguments {
         let choice = self.device.settle()?;
         let device = choice.resolve()?;
         printer.note(&format!("device: {choice}"));
-        let source = ModelSource {
+        let model = BaseModel::load(&self.source(), &device)?;
+        Ok((model, device))
+    }
+
+    /// Where it is read from.
+    pub(crate) fn source(&self) -> ModelSource {
+        ModelSource {
             path: self.model.clone(),
             config: self.config.clone(),
             vae: self.vae.clone(),
             prediction_type: self.v_prediction.map(PredictionType::of_velocity),
             precision: self.precision,
-        };
-        let model = BaseModel::load(&source, &device)?;
-        Ok((model, device))
+        }
     }
 }
 

@@ -5,13 +5,13 @@
 
 mod batch;
 pub mod bench;
-mod compare;
 pub mod config;
 mod device;
 mod draw;
 mod event;
 mod facts;
 mod feed;
+pub mod grid;
 mod guidance;
 mod handle;
 mod heldout;
@@ -41,7 +41,6 @@ mod trainer;
 
 pub use batch::{Batch, BatchText};
 pub use burn::tensor::Device;
-pub use compare::{CompareError, Comparison, STRENGTHS};
 pub use device::{DeviceChoice, DeviceError, DeviceListing, backends_left_out, list_devices};
 pub use draw::{DrawSettings, batches, draw, starting_noise};
 pub use event::{Event, Flow, Observer, StepReport};

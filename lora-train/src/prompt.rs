@@ -79,6 +79,17 @@ impl Prompt {
     /// [`PromptError`] for an option that is unknown, for other models, or out of range, and for what [`Self::check`]
     /// finds.
     pub fn parse(line: &str, defaults: &PreviewConfig) -> Result<Self, PromptError> {
+        let prompt = Self::parse_template(line, defaults)?;
+        prompt.check()?;
+        Ok(prompt)
+    }
+
+    /// As [`Self::parse`], of a line in which something is to be replaced before it can be followed: what
+    /// [`Self::check`] would find is passed over.
+    ///
+    /// # Errors
+    /// [`PromptError::Option`].
+    pub fn parse_template(line: &str, defaults: &PreviewConfig) -> Result<Self, PromptError> {
         let mut parts = line.trim().split(" --");
         let mut prompt = Self::new(parts.next().unwrap_or_default().trim(), defaults);
         for part in parts {
@@ -91,7 +102,6 @@ impl Prompt {
                 }
             })?;
         }
-        prompt.check()?;
         Ok(prompt)
     }
 

@@ -1,7 +1,7 @@
 //! What is left to look at when a run is over: `report.json`, `loss.png`, `grid.png` and `index.html`.
 
 use std::{
-    io::Write,
+    io::{self, Write},
     path::{Path, PathBuf},
 };
 
@@ -12,7 +12,8 @@ use thiserror::Error;
 use crate::{
     Outcome, RunRecord,
     config::TrainConfig,
-    picture::{CurveError, Grid, PageError, PngError, Report, png, report_page},
+    grid::write_sheet,
+    picture::{CurveError, Grid, PngError, Report, png, report_page},
 };
 
 /// Steps whose previews stand on the page; of more, so many evenly spaced ones.
@@ -72,10 +73,7 @@ pub enum ReportError {
     /// A picture cannot be encoded.
     #[error(transparent)]
     Png(#[from] PngError),
-    /// The page cannot be put together.
-    #[error(transparent)]
-    Page(#[from] PageError),
-    /// A file cannot be written.
+    /// A file cannot be put together or written.
     #[error(transparent)]
     Write(#[from] WriteError),
 }
@@ -118,9 +116,12 @@ impl RunReport<'_> {
         let loss = self.record.curve().render()?;
         self.put("loss.png", &png::encode(&loss, None)?)?;
         if let Some(grid) = self.grid {
-            self.put("grid.png", &png::encode(&grid.render(), None)?)?;
+            write_sheet(grid, &self.config.output.folder.join("grid.png"))?;
         }
-        self.put("index.html", report_page(&self.page(&summary)?)?.as_bytes())?;
+        let page = self.page(&summary)?;
+        write_atomically(self.config.output.folder.join("index.html"), |file| {
+            report_page(&page, file).map_err(io::Error::other)
+        })?;
         Ok(summary)
     }
 

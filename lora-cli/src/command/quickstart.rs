@@ -1,15 +1,18 @@
 use std::{env, num::NonZeroU64, path::PathBuf, time::Instant};
 
+use anyhow::Context;
 use clap::Args;
 use lora_core::BaseModel;
 use lora_train::{
-    Comparison, DeviceChoice, Flow, Handle, RunReport,
+    DeviceChoice, DrawSettings, Handle, RunReport,
     config::{TrainConfig, Warmup},
+    grid::{CellFolder, Fingerprints, GridRequest, ModelDrawer, SavedFiles, cells_of},
     picture::Grid,
 };
 
 use crate::{
     cli::End,
+    grid_progress::PictureProgress,
     printer::Printer,
     starter,
     training::{self, Finished},
@@ -145,25 +148,23 @@ fn compare(
     handle: &Handle,
     printer: &Printer,
 ) -> anyhow::Result<Grid> {
+    let source = config.model.source();
     let device = config.train.device.resolve()?;
-    let mut model = BaseModel::load(&config.model.source(), &device)?;
-    let comparison = Comparison::of_run(config, files.to_vec())?;
-    printer.note(&format!(
-        "drawing {} files at {} strengths",
-        files.len(),
-        comparison.strengths.len()
-    ));
-    let bar = printer.bar(comparison.drawings() as u64, "cells");
-    let grid = comparison.draw(&mut model, &device, |done| {
-        bar.set_position(done as u64);
-        if handle.is_stopping() {
-            Flow::Break(())
-        } else {
-            Flow::Continue(())
-        }
-    })?;
-    bar.finish_and_clear();
-    Ok(grid)
+    let SavedFiles { files } = SavedFiles::find(files)?;
+    let cells = GridRequest::of_run(config, files)?.cells()?;
+    let fingerprints = Fingerprints::read(&cells, &source, true)?;
+    let mut model = BaseModel::load(&source, &device)?;
+    let settings = DrawSettings::of_run(config);
+    let plan = cells.plan(&fingerprints, settings, |prompt| {
+        settings.size_of(prompt, &model)
+    });
+    let folder = CellFolder::create(cells_of(&config.output.folder.join("grid")))?;
+    folder.clear(Some(&plan))?;
+    folder.write_plan(&plan, &fingerprints)?;
+    let mut shown = PictureProgress::new(printer, handle);
+    let mut drawer = ModelDrawer::new(&mut model, &device);
+    plan.draw(&folder, &mut drawer, |progress| shown.told(progress))?;
+    plan.grids(&folder).pop().context("a grid has a sheet")
 }
 
 #[cfg(test)]

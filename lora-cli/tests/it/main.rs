@@ -3,6 +3,7 @@
 mod bench;
 mod devices;
 mod errors;
+mod grid;
 mod help;
 mod inspect;
 mod interrupt;

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use image::RgbImage;
 use image::codecs::jpeg::JpegEncoder;
+use image::imageops::{FilterType, resize};
 
 use super::page::PageError;
 use super::png;
@@ -13,14 +14,45 @@ const LOSSLESS_PIXELS: usize = 256 * 256;
 /// The quality of the others: a page of a hundred cells of 512 × 512 pixels stays near ten megabytes, and nobody sees a
 /// difference.
 const QUALITY: u8 = 92;
+/// The longer side of a thumbnail, in pixels: a page of thousands scrolls easily.
+const THUMBNAIL: u32 = 160;
+/// The quality of thumbnails.
+const THUMBNAIL_QUALITY: u8 = 85;
 
 /// A photograph: PNG where it is small, JPEG (without chroma subsampling) where PNG would make the page unwieldy.
 pub(super) fn photograph(picture: &RgbImage) -> Result<String, PageError> {
     if picture.width() as usize * picture.height() as usize <= LOSSLESS_PIXELS {
         return drawing(picture);
     }
+    jpeg(picture, QUALITY)
+}
+
+/// Whether a picture needs no thumbnail, because its [`photograph`] serves as well.
+pub(super) fn is_small(size: [u32; 2]) -> bool {
+    size[0].max(size[1]) <= THUMBNAIL
+}
+
+/// A small version of a photograph.
+pub(super) fn thumbnail(picture: &RgbImage) -> Result<String, PageError> {
+    let longer = picture.width().max(picture.height()).max(1);
+    let small = scaled(picture, f64::from(THUMBNAIL) / f64::from(longer));
+    jpeg(&small, THUMBNAIL_QUALITY)
+}
+
+/// A picture with its sides multiplied by `scale`, which is at most 1.
+pub(super) fn scaled(picture: &RgbImage, scale: f64) -> RgbImage {
+    let side = |side: u32| ((f64::from(side) * scale).round() as u32).max(1);
+    resize(
+        picture,
+        side(picture.width()),
+        side(picture.height()),
+        FilterType::CatmullRom,
+    )
+}
+
+fn jpeg(picture: &RgbImage, quality: u8) -> Result<String, PageError> {
     let mut bytes = Vec::new();
-    picture.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, QUALITY))?;
+    picture.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, quality))?;
     Ok(uri("image/jpeg", &bytes))
 }
 
@@ -59,5 +91,14 @@ mod tests {
         assert!(large.starts_with("data:image/jpeg;base64,"));
         assert_eq!(decode(&large).dimensions(), (512, 512));
         assert_eq!(decode(&drawing(&noisy(512)).expect("encoded")), noisy(512));
+    }
+
+    #[test]
+    fn thumbnails_keep_the_shape_and_small_pictures_need_none() {
+        let wide = RgbImage::from_pixel(768, 512, image::Rgb([9, 99, 199]));
+        let small = thumbnail(&wide).expect("encoded");
+        assert_eq!(decode(&small).dimensions(), (160, 107));
+        assert!(is_small([160, 64]) && !is_small([100, 161]));
+        assert_eq!(scaled(&wide, 0.5).dimensions(), (384, 256));
     }
 }

@@ -45,12 +45,12 @@ impl FilmStrip {
     }
 
     /// Draws the frames side by side, ten to a line, with the step below each. Small pictures are enlarged as in
-    /// [`Grid`](super::Grid).
+    /// [`Grid::write_sheet`](super::Grid::write_sheet).
     pub fn render(&self) -> RgbImage {
         let tiles: Vec<_> = self
             .frames
             .iter()
-            .map(|frame| tile(&frame.pictures, Direction::Down, PAPER))
+            .map(|frame| tile(&frame.pictures, Direction::Down, PAPER, 1.0))
             .collect();
         let present = || tiles.iter().flatten();
         let width = present().map(RgbImage::width).max().unwrap_or(LEAST_SIDE);

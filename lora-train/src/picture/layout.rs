@@ -1,12 +1,9 @@
 //! Where everything stands on the sheet of a comparison grid.
 
-use image::RgbImage;
-
 use super::canvas::Canvas;
 use super::grid::Grid;
 use super::label::{elide_middle, wrap};
 use super::palette::{INK, MUTED};
-use super::tile::LEAST_SIDE;
 use super::typeface::Typeface;
 
 /// Room between two cells, and four of these around the sheet, in pixels.
@@ -16,6 +13,9 @@ pub(super) const LEAST_WIDTH: u32 = 480;
 /// What does not fit on so many lines is elided.
 pub(super) const TITLE_LINES: usize = 3;
 const HEADER_LINES: usize = 2;
+/// A row header is wrapped to the width of a cell, within these bounds, on at most so many lines.
+const ROW_WIDTHS: (f32, f32) = (128.0, 240.0);
+const ROW_LINES: usize = 3;
 
 /// Where everything stands, in pixels, with the labels already cut to their room.
 pub(super) struct Layout {
@@ -31,34 +31,32 @@ pub(super) struct Layout {
     pub(super) title: Vec<String>,
     subtitle: Vec<String>,
     pub(super) columns: Vec<Vec<String>>,
-    rows: Vec<String>,
+    rows: Vec<Vec<String>>,
 }
 
 impl Layout {
-    /// Measures the labels and the pictures of a grid.
-    pub(super) fn new(grid: &Grid, tiles: &[Vec<Option<RgbImage>>]) -> Self {
-        let present = || tiles.iter().flatten().flatten();
-        let cell = (
-            present().map(RgbImage::width).max().unwrap_or(LEAST_SIDE),
-            present().map(RgbImage::height).max().unwrap_or(LEAST_SIDE),
-        );
+    /// Measures the labels of a grid whose cells have this size.
+    pub(super) fn new(grid: &Grid, cell: (u32, u32)) -> Self {
         let size = (cell.1 as f32 * 0.1).clamp(16.0, 34.0);
         let (face, header_face) = (Typeface::regular(size), Typeface::bold(size));
         let title_face = Typeface::bold(size * 1.3);
 
-        let rows: Vec<String> = grid
+        let row_width = (cell.0 as f32).clamp(ROW_WIDTHS.0, ROW_WIDTHS.1);
+        let row_lines = ((cell.1 as f32 / leading(header_face)) as usize).clamp(1, ROW_LINES);
+        let rows: Vec<Vec<String>> = grid
             .rows
             .iter()
-            .map(|label| elide_middle(header_face, label, cell.0.max(LEAST_SIDE) as f32))
+            .map(|label| header(header_face, label, row_width, row_lines))
             .collect();
         let columns: Vec<Vec<String>> = grid
             .columns
             .iter()
-            .map(|label| header(header_face, label, cell.0 as f32))
+            .map(|label| header(header_face, label, cell.0 as f32, HEADER_LINES))
             .collect();
         let row_header = rows
             .iter()
-            .map(|label| header_face.width(label).ceil() as u32 + GAP)
+            .flatten()
+            .map(|line| header_face.width(line).ceil() as u32 + GAP)
             .max()
             .unwrap_or(0);
         let column_lines = columns.iter().map(Vec::len).max().unwrap_or(0);
@@ -91,12 +89,19 @@ impl Layout {
     }
 
     /// The upper left corner of a cell.
+    #[cfg(test)]
     pub(super) fn corner(&self, row: usize, column: usize) -> (u32, u32) {
-        let step = |origin: u32, length: u32, index: usize| origin + (length + GAP) * index as u32;
-        (
-            step(self.origin.0, self.cell.0, column),
-            step(self.origin.1, self.cell.1, row),
-        )
+        (self.left(column), self.origin.1 + self.band() * row as u32)
+    }
+
+    /// Where a column begins.
+    pub(super) fn left(&self, column: usize) -> u32 {
+        self.origin.0 + (self.cell.0 + GAP) * column as u32
+    }
+
+    /// The height of a row with the gap below it.
+    pub(super) fn band(&self) -> u32 {
+        self.cell.1 + GAP
     }
 
     /// Sets the title and the subtitle.
@@ -113,33 +118,31 @@ impl Layout {
         }
     }
 
-    /// Sets the headers of columns and rows.
-    pub(super) fn draw_headers(&self, canvas: &mut Canvas) {
+    /// Sets the headers of the columns above the first row.
+    pub(super) fn draw_columns(&self, canvas: &mut Canvas) {
         for (column, lines) in self.columns.iter().enumerate() {
-            let (left, cells_top) = self.corner(0, column);
-            let middle = left as f32 + self.cell.0 as f32 / 2.0;
-            let top = (cells_top - GAP) as f32 - leading(self.header_face) * lines.len() as f32;
+            let middle = self.left(column) as f32 + self.cell.0 as f32 / 2.0;
+            let bottom = (self.origin.1 - GAP) as f32;
+            let top = bottom - leading(self.header_face) * lines.len() as f32;
             for (index, line) in lines.iter().enumerate() {
-                canvas.centred(
-                    self.header_face,
-                    line,
-                    middle,
-                    top + leading(self.header_face) * index as f32,
-                    INK,
-                );
+                let top = top + leading(self.header_face) * index as f32;
+                canvas.centred(self.header_face, line, middle, top, INK);
             }
         }
-        for (row, label) in self.rows.iter().enumerate() {
-            let (cells_left, top) = self.corner(row, 0);
-            let left = (cells_left - GAP) as f32 - self.header_face.width(label);
-            let middle = top as f32 + self.cell.1 as f32 / 2.0;
-            canvas.text(
-                self.header_face,
-                label,
-                left,
-                middle - self.header_face.height() / 2.0,
-                INK,
-            );
+    }
+
+    /// Sets the header of a row onto a canvas that begins with it.
+    pub(super) fn draw_row(&self, canvas: &mut Canvas, row: usize) {
+        let Some(lines) = self.rows.get(row) else {
+            return;
+        };
+        let right = (self.origin.0 - GAP) as f32;
+        let middle = self.cell.1 as f32 / 2.0;
+        let top = middle - leading(self.header_face) * lines.len() as f32 / 2.0;
+        for (index, line) in lines.iter().enumerate() {
+            let left = right - self.header_face.width(line);
+            let top = top + leading(self.header_face) * index as f32;
+            canvas.text(self.header_face, line, left, top, INK);
         }
     }
 }
@@ -149,10 +152,10 @@ pub(super) fn leading(face: Typeface) -> f32 {
     face.height() * 1.25
 }
 
-/// The lines of a column header. A name that would lose text when wrapped is elided in its middle instead, because the
+/// The lines of a header. A name that would lose text when wrapped is elided in its middle instead, because the
 /// epoch stands at its end.
-fn header(face: Typeface, label: &str, width: f32) -> Vec<String> {
-    let lines = wrap(face, label, width, HEADER_LINES);
+fn header(face: Typeface, label: &str, width: f32, most: usize) -> Vec<String> {
+    let lines = wrap(face, label, width, most);
     let complete = lines
         .iter()
         .map(|line| line.chars().filter(|c| !c.is_whitespace()).count())

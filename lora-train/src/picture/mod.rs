@@ -1,5 +1,5 @@
 //! What a person looks at to judge a run: the comparison grid, the loss curve, the film strip of previews, and the
-//! HTML pages that hold them. Every function returns pixels, bytes or text; the caller writes the files.
+//! HTML pages that hold them. Every function returns pixels or bytes, or writes where the caller says.
 //!
 //! Text inside pictures is set in DejaVu Sans, which knows Latin, Greek, Cyrillic and more, but no Chinese, Japanese
 //! or Korean: such characters appear there as empty boxes. The HTML pages carry the true text and use the reader's
@@ -17,6 +17,7 @@ pub mod page;
 mod palette;
 pub mod png;
 mod series;
+pub mod sheet;
 mod smooth;
 mod stroke;
 mod surface;
@@ -25,6 +26,7 @@ mod typeface;
 
 pub use curve::{CurveError, LossCurve};
 pub use film_strip::{FilmStrip, Frame};
-pub use grid::Grid;
+pub use grid::{CellError, Grid, GridPicture};
 pub use page::{PageError, Report, grid_page, report_page};
 pub use png::PngError;
+pub use sheet::{SheetError, SheetFacts, SheetLimits};

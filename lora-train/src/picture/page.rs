@@ -1,21 +1,29 @@
 //! HTML pages that stand alone: one file with its pictures, style and script inside, which loads nothing from anywhere.
 //!
-//! The templates in `page/` are filled by minijinja, which escapes all text. Clicking a picture enlarges it; the arrow
-//! keys then go to its neighbours, so that two files or two strengths can be compared in the same place.
+//! The templates in `page/` are filled by minijinja, which escapes all text, and written as they are filled: the pictures
+//! of a grid are read when their place comes up. Cells show small versions; clicking one enlarges it, and the arrow keys
+//! then go to its neighbours, so that two files or two strengths can be compared in the same place.
 
+mod grid_view;
 mod view;
 
-use minijinja::{Environment, context};
+use std::io::Write;
+
+use minijinja::{Environment, Value, context};
 
 use super::curve::{CurveError, LossCurve};
 use super::film_strip::FilmStrip;
-use super::grid::Grid;
+use super::grid::{CellError, Grid};
 use super::png::PngError;
-use view::{FilmStripView, GridView};
+use grid_view::{grid_view, scale_of};
+use view::FilmStripView;
 
 /// Why no page could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum PageError {
+    /// A picture of the grid cannot be read.
+    #[error(transparent)]
+    Cell(#[from] CellError),
     /// A small picture or a drawing could not be embedded.
     #[error(transparent)]
     Png(#[from] PngError),
@@ -25,8 +33,8 @@ pub enum PageError {
     /// The loss curve could not be drawn.
     #[error(transparent)]
     Curve(#[from] CurveError),
-    /// A template could not be filled.
-    #[error("the page's template could not be filled")]
+    /// A template could not be filled, or the page not be written.
+    #[error("the page could not be written")]
     Template(#[from] minijinja::Error),
 }
 
@@ -49,29 +57,41 @@ pub struct Report {
     pub settings: String,
 }
 
-/// The page of a comparison grid.
+/// Writes the page of a grid, sheet by sheet.
+///
+/// Gives the scale of what is enlarged: 1, or less where the page would become too large for a browser.
 ///
 /// # Errors
-/// [`PageError`] when a picture cannot be embedded.
-pub fn grid_page(grid: &Grid) -> Result<String, PageError> {
-    let title = if grid.title.is_empty() {
+/// [`PageError`] when a picture cannot be embedded or the page not be written.
+pub fn grid_page(grids: &[Grid], writer: impl Write) -> Result<f64, PageError> {
+    let title = grids.first().map_or("", |grid| grid.title.as_str());
+    let title = if title.is_empty() {
         "Comparison"
     } else {
-        &grid.title
+        title
     };
+    let scale = scale_of(grids);
+    let views = grids.iter().enumerate();
+    let views: Vec<Value> = views
+        .map(|(number, grid)| grid_view(grid, number, scale))
+        .collect();
+    let percent = (scale < 1.0).then(|| (scale * 100.0).round());
     fill(
         "grid.html",
-        context! { title, grid => GridView::new(grid)? },
-    )
+        context! { title, grids => views, percent },
+        writer,
+    )?;
+    Ok(scale)
 }
 
-/// The page about a run.
+/// Writes the page about a run.
 ///
 /// # Errors
-/// [`PageError`] when a picture cannot be embedded or the loss curve not be drawn.
-pub fn report_page(report: &Report) -> Result<String, PageError> {
+/// [`PageError`] when a picture cannot be embedded, the loss curve not be drawn or the page not be written.
+pub fn report_page(report: &Report, writer: impl Write) -> Result<(), PageError> {
     let curve = report.curve.as_ref().map(view::curve).transpose()?;
-    let grid = report.grid.as_ref().map(GridView::new).transpose()?;
+    let grid = report.grid.as_ref();
+    let grid = grid.map(|grid| grid_view(grid, 0, scale_of(std::slice::from_ref(grid))));
     fill(
         "report.html",
         context! {
@@ -83,10 +103,11 @@ pub fn report_page(report: &Report) -> Result<String, PageError> {
             curve,
             grid,
         },
+        writer,
     )
 }
 
-fn fill(name: &str, values: minijinja::Value) -> Result<String, PageError> {
+fn fill(name: &str, values: Value, writer: impl Write) -> Result<(), PageError> {
     let mut templates = Environment::new();
     templates.add_template("page.html", include_str!("page/page.html"))?;
     templates.add_template("grid.html", include_str!("page/grid.html"))?;
@@ -94,37 +115,44 @@ fn fill(name: &str, values: minijinja::Value) -> Result<String, PageError> {
     templates.add_template("report.html", include_str!("page/report.html"))?;
     templates.add_global("style", include_str!("page/style.css"));
     templates.add_global("script", include_str!("page/zoom.js"));
-    Ok(templates.get_template(name)?.render(values)?)
+    templates
+        .get_template(name)?
+        .render_captured_to(values, writer)?;
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use image::RgbImage;
+    use tempfile::TempDir;
+
     use super::*;
     use crate::picture::film_strip::Frame;
-    use image::RgbImage;
+    use crate::picture::grid::tests::picture;
 
     const HOSTILE: &str = "<script>alert('1')</script> & \"猫\" https://example.org/x.png";
 
-    fn picture() -> RgbImage {
-        RgbImage::from_fn(64, 64, |x, y| {
-            image::Rgb([(x * 4) as u8, (y * 4) as u8, 90])
-        })
-    }
-
-    fn grid() -> Grid {
+    /// Two by two cells, of which one holds two pictures and one none; the pictures lie in `folder`.
+    fn grid(folder: &Path) -> Grid {
+        let mut pictures = vec![picture(folder, "small", 64), picture(folder, "large", 300)];
+        pictures[0].parameters = HOSTILE.into();
+        let mut undrawn = picture(folder, "undrawn", 64);
+        undrawn.path = folder.join("nowhere.png");
+        pictures.push(undrawn);
         Grid {
             title: HOSTILE.into(),
             subtitle: HOSTILE.into(),
             columns: vec![HOSTILE.into(), "two".into()],
             rows: vec!["0".into(), HOSTILE.into()],
-            cells: vec![
-                vec![vec![picture(), picture()], vec![picture()]],
-                vec![vec![picture()], vec![]],
-            ],
+            cells: vec![vec![vec![0, 1], vec![1]], vec![vec![0], vec![2]]],
+            pictures,
+            parameters: None,
         }
     }
 
-    fn report() -> Report {
+    fn report(folder: &Path) -> Report {
         Report {
             title: HOSTILE.into(),
             lead: HOSTILE.into(),
@@ -136,12 +164,33 @@ mod tests {
             previews: FilmStrip {
                 frames: vec![Frame {
                     step: 50,
-                    pictures: vec![picture()],
+                    pictures: vec![RgbImage::new(64, 64)],
                 }],
             },
-            grid: Some(grid()),
+            grid: Some(grid(folder)),
             settings: HOSTILE.into(),
         }
+    }
+
+    fn written(write: impl FnOnce(&mut Vec<u8>) -> Result<(), PageError>) -> String {
+        let mut bytes = Vec::new();
+        write(&mut bytes).expect("a page");
+        String::from_utf8(bytes).expect("UTF-8")
+    }
+
+    fn grids_written(grids: &[Grid]) -> String {
+        written(|bytes| grid_page(grids, bytes).map(|_| ()))
+    }
+
+    fn report_written(report: &Report) -> String {
+        written(|bytes| report_page(report, bytes))
+    }
+
+    fn pages() -> (TempDir, [String; 2]) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let grid = grids_written(&[grid(folder.path())]);
+        let report = report_written(&report(folder.path()));
+        (folder, [grid, report])
     }
 
     /// The attributes and rules through which a page could load something. The text itself may name addresses.
@@ -176,10 +225,7 @@ mod tests {
 
     #[test]
     fn all_text_is_escaped() {
-        for page in [
-            grid_page(&grid()).expect("a page"),
-            report_page(&report()).expect("a page"),
-        ] {
+        for page in pages().1 {
             assert!(
                 !page.contains("<script>alert") && !page.contains("\"猫\""),
                 "text got through as markup"
@@ -190,41 +236,40 @@ mod tests {
 
     #[test]
     fn pages_stand_alone() {
-        assert_stands_alone(&grid_page(&grid()).expect("a page"));
-        assert_stands_alone(&report_page(&report()).expect("a page"));
+        pages().1.iter().for_each(|page| assert_stands_alone(page));
     }
 
     #[test]
-    fn every_picture_is_there() {
+    fn every_picture_is_there_small_and_large_pictures_once_more() {
+        let (_folder, [grid, report]) = pages();
         let count = |page: &str| page.matches("src=\"data:image/").count();
-        assert_eq!(count(&grid_page(&grid()).expect("a page")), 4);
-        let page = report_page(&report()).expect("a page");
-        assert_eq!(count(&page), 6);
-        assert!(page.contains("step 50"));
+        assert_eq!(count(&grid), 4);
+        assert_eq!(count(&report), 4 + 1 + 1);
+        assert!(report.contains("step 50"));
+        // The small picture is whole in its cells; the large one, in two cells, is enlarged from one place.
+        let large = grid.matches(">data:image/jpeg;base64,").count();
+        assert_eq!((large, grid.matches(" id=\"grid-0-1\"").count()), (1, 1));
+        assert!(grid.contains("id=\"grid-0-1-text\">large"));
+        assert!(!grid.contains("grid-0-2"), "a picture that is not there");
     }
 
     #[test]
     fn empty_parts_are_left_out() {
-        let page = report_page(&Report {
+        let page = report_written(&Report {
             title: "run".into(),
             ..Report::default()
-        })
-        .expect("a page");
+        });
         assert!(
             page.contains("<h1>run</h1>")
                 && !page.contains("<section")
                 && !page.contains("<img class")
         );
-        assert!(
-            grid_page(&Grid::default())
-                .expect("a page")
-                .contains("<h1>Comparison</h1>")
-        );
+        assert!(grids_written(&[]).contains("<h1>Comparison</h1>"));
     }
 
     #[test]
     fn neighbours_in_the_grid_are_neighbours_in_the_zoom() {
-        let page = grid_page(&grid()).expect("a page");
+        let (_folder, [page, _]) = pages();
         // The first prompt's rows come first, then the second's: the arrow keys stay with one prompt.
         for place in [
             "data-x=\"0\" data-y=\"0\"",
@@ -234,5 +279,24 @@ mod tests {
         ] {
             assert_eq!(page.matches(place).count(), 1, "{place}");
         }
+    }
+
+    #[test]
+    fn several_sheets_do_not_share_names() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let page = grids_written(&[grid(folder.path()), grid(folder.path())]);
+        for name in [" id=\"grid-0-1\"", " id=\"grid-1-1\""] {
+            assert_eq!(page.matches(name).count(), 1, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_broken_picture_ends_the_page_and_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let grid = grid(folder.path());
+        std::fs::write(&grid.pictures[1].path, "broken").expect("written");
+        let error = grid_page(&[grid], std::io::sink()).expect_err("broken");
+        let told = format!("{error:?}");
+        assert!(told.contains("large.png"), "{told}");
     }
 }

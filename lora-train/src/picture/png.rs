@@ -1,6 +1,6 @@
 //! PNG files that carry their generation settings, in the `parameters` text chunk that A1111 and its kin write and read.
 
-use std::io::Cursor;
+use std::io::{Cursor, Write};
 
 use image::RgbImage;
 use png::text_metadata::ITXtChunk;
@@ -46,19 +46,28 @@ fn write(picture: &RgbImage, parameters: Option<&str>) -> Result<Vec<u8>, Encodi
     let mut encoder = Encoder::new(&mut bytes, picture.width(), picture.height());
     encoder.set_color(ColorType::Rgb);
     encoder.set_depth(BitDepth::Eight);
-    if let Some(text) = parameters {
-        // NUL separates the fields of a text chunk and must not stand in the text.
-        let text = text.replace('\0', "");
-        if text.chars().all(|character| character <= '\u{ff}') {
-            encoder.add_text_chunk(KEYWORD.to_owned(), text)?;
-        } else {
-            encoder.add_itxt_chunk(KEYWORD.to_owned(), text)?;
-        }
-    }
+    add_parameters(&mut encoder, parameters)?;
     let mut writer = encoder.write_header()?;
     writer.write_image_data(picture.as_raw())?;
     writer.finish()?;
     Ok(bytes)
+}
+
+/// Adds the chunk of [`encode`].
+pub(super) fn add_parameters<W: Write>(
+    encoder: &mut Encoder<'_, W>,
+    parameters: Option<&str>,
+) -> Result<(), EncodingError> {
+    let Some(text) = parameters else {
+        return Ok(());
+    };
+    // NUL separates the fields of a text chunk and must not stand in the text.
+    let text = text.replace('\0', "");
+    if text.chars().all(|character| character <= '\u{ff}') {
+        encoder.add_text_chunk(KEYWORD.to_owned(), text)
+    } else {
+        encoder.add_itxt_chunk(KEYWORD.to_owned(), text)
+    }
 }
 
 /// The settings that a PNG carries: `None` where it has no `parameters` chunk before its pixels.

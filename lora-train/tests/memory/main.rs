@@ -2,6 +2,7 @@
 #![cfg(test)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod grid;
 mod hostile_headers;
 
 use std::path::{Path, PathBuf};
@@ -29,11 +30,12 @@ fn project(path: &str) -> PathBuf {
 }
 
 #[test]
-fn loading_needs_the_model_and_training_does_not_grow() {
+fn loading_needs_the_model_and_training_does_not_grow_and_grids_stay_small() {
     what_was_in_ram_is_seen();
     hostile_headers::take_little_memory();
     loading_peaks_below_one_tensor_beyond_the_model();
     two_hundred_steps_end_where_twenty_did();
+    grid::two_thousand_cells_need_the_memory_of_a_few();
 }
 
 /// Only where the system tells: elsewhere the peak is unknown.
