@@ -10,5 +10,8 @@ mod golden;
 mod layouts;
 mod loading;
 mod lora;
+mod model_files;
+mod recognising;
 mod samplers;
+mod vae_files;
 mod weighted_text;
