@@ -13,5 +13,6 @@ mod lora;
 mod model_files;
 mod recognising;
 mod samplers;
+mod spare_tensors;
 mod vae_files;
 mod weighted_text;

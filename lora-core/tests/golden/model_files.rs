@@ -1,6 +1,9 @@
 //! The tiny models' files, and files made up of zeros.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use lora_core::{
     Family,
@@ -87,4 +90,20 @@ pub const CONVOLUTION: &str = "model.diffusion_model.input_blocks.0.0.weight";
 /// The first weight of the cross-attention in a block, by whose width a family is known.
 pub fn attention(block: usize) -> String {
     format!("model.diffusion_model.input_blocks.{block}.1.transformer_blocks.0.attn2.to_k.weight")
+}
+
+/// A copy of a tiny model's folder, without tokenizers, that may be damaged.
+pub fn copy_of(model: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for part in ["unet", "vae", "text_encoder", "text_encoder_2", "scheduler"] {
+        let (from, to) = (path(model).join(part), folder.path().join(part));
+        if from.is_dir() {
+            fs::create_dir(&to).unwrap();
+            for entry in fs::read_dir(from).unwrap() {
+                let entry = entry.unwrap();
+                fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+            }
+        }
+    }
+    folder
 }
