@@ -19,9 +19,11 @@ mod linear_algebra;
 pub mod lora_file;
 pub mod lora_tools;
 mod model_configs;
+mod model_source;
 mod model_tensors;
 mod module_name;
 mod part;
+mod precision;
 pub mod prompt_syntax;
 mod resample;
 mod resnet;
@@ -33,12 +35,14 @@ pub mod unet;
 pub mod vae;
 pub mod weights;
 
-pub use base_model::{BaseModel, ModelSource, Precision};
+pub use base_model::BaseModel;
 pub use family::Family;
 pub use model_configs::ModelConfigs;
+pub use model_source::ModelSource;
 pub use model_tensors::TensorShapes;
 pub use module_name::ModuleName;
 pub use part::Part;
+pub use precision::Precision;
 pub use text_conditioner::{TextConditioner, TextStates, TextTower, TokenIds};
 
 /// Every trainable factor, by the key it has in a file. Always rank 2: convolutions reshape when they are applied.

@@ -266,7 +266,7 @@ impl Checkpoint {
         let reader = WeightReader::new(files, device, dtype);
         let network = build(&reader.root());
         let (used, mut found) = reader.finish();
-        files.report_unexpected(&used, &mut found);
+        files.report_unexpected(component, &used, &mut found);
         problems.append(&mut found);
         Ok(network)
     }

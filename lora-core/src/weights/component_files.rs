@@ -3,8 +3,9 @@ use std::{collections::BTreeSet, ops::Range, sync::Arc};
 use safetensors::{Dtype, tensor::TensorInfo};
 
 use super::{
-    Place, StoredTensor, TensorProblem, TensorSource,
+    Component, Place, StoredTensor, TensorProblem, TensorSource,
     layout::{Layout, Name},
+    spare::is_spare,
 };
 use crate::safetensors_file::{RawTensor, SafetensorsFile, SafetensorsFileError};
 
@@ -50,9 +51,11 @@ impl ComponentFiles {
         })
     }
 
-    /// Adds each tensor that belongs to the component and is none of those `used`, by their diffusers keys.
+    /// Adds each tensor that belongs to `component`, is none of those `used`, by their diffusers keys, and not
+    /// [spare](is_spare).
     pub(super) fn report_unexpected(
         &self,
+        component: Component,
         used: &BTreeSet<String>,
         problems: &mut Vec<TensorProblem>,
     ) {
@@ -61,8 +64,9 @@ impl ComponentFiles {
         let is_known = |name: &str| known.contains(name);
         for file in &self.files {
             let keys = file.names().into_iter();
-            let unexpected =
-                keys.filter(|key| !is_known(key) && !self.layout.passes_over(key, &is_known));
+            let unexpected = keys
+                .filter(|key| !is_known(key))
+                .filter(|key| !is_spare(component, self.layout, key, &is_known));
             problems.extend(unexpected.map(|key| TensorProblem::Unexpected {
                 key,
                 file: file.path().to_path_buf(),

@@ -88,23 +88,6 @@ impl Layout {
         names
     }
 
-    /// Whether `key`, which no network asks for, may stand in a file all the same.
-    ///
-    /// `is_used` tells whether a network asks for a name.
-    pub(super) fn passes_over(self, key: &str, is_used: &dyn Fn(&str) -> bool) -> bool {
-        let Some(name) = key.strip_prefix(self.prefix()) else {
-            return true;
-        };
-        match self {
-            Self::OpenClip(prefix) => {
-                open_clip_names::is_spare(name, |name| is_used(&format!("{prefix}{name}")))
-            }
-            // What the VAE was trained with, and its averaged copy.
-            Self::LdmVae(_) => name.starts_with("loss.") || name.starts_with("model_ema."),
-            _ => name.ends_with("position_ids"),
-        }
-    }
-
     /// What stands before the component's names in a single file.
     pub(super) fn prefix(self) -> &'static str {
         match self {

@@ -13,6 +13,7 @@ mod pytorch_file;
 mod recognise;
 mod seeded;
 mod source;
+mod spare;
 mod weight_files;
 
 pub use checkpoint::Checkpoint;

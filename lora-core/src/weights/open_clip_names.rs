@@ -59,14 +59,10 @@ fn block(layer: &str, tensor: &str) -> Name {
     }
 }
 
-/// Whether `name`, which no network asks for, is of what OpenCLIP's files carry beside the text states.
+/// Whether `name` is of the block after the last that is used.
 ///
-/// SD2 was trained on the penultimate layer: its files hold one block more than the network uses, and the projection
-/// and scale that only CLIP's own training needs.
-pub(super) fn is_spare(name: &str, is_used: impl Fn(&str) -> bool) -> bool {
-    if matches!(name, "text_projection" | "logit_scale") {
-        return true;
-    }
+/// SD2 was trained on the penultimate layer: its files hold one block more than the network uses.
+pub(super) fn is_unused_block(name: &str, is_used: impl Fn(&str) -> bool) -> bool {
     let number = name
         .strip_prefix("transformer.resblocks.")
         .and_then(|rest| rest.split('.').next())

@@ -15,6 +15,7 @@ use safetensors::tensor::{TensorView, serialize_to_file};
 use crate::{
     forward::assert_equals_reference,
     golden::{self, Golden, assert_close},
+    model_files::copy_of,
 };
 
 const UNET: &str = "unet/diffusion_pytorch_model.safetensors";
@@ -75,26 +76,9 @@ fn other_files_and_folders_are_refused_by_name() {
     ));
 }
 
-/// A copy of the tiny model's folder that may be damaged.
-fn copy_of_tiny() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for part in ["unet", "vae", "text_encoder", "scheduler"] {
-        fs::create_dir(folder.path().join(part)).unwrap();
-        for entry in fs::read_dir(golden::path("tiny-sd15").join(part)).unwrap() {
-            let entry = entry.unwrap();
-            fs::copy(
-                entry.path(),
-                folder.path().join(part).join(entry.file_name()),
-            )
-            .unwrap();
-        }
-    }
-    folder
-}
-
 #[test]
 fn noise_that_no_picture_can_be_drawn_from_is_refused_by_field() {
-    let folder = copy_of_tiny();
+    let folder = copy_of("tiny-sd15");
     let path = folder.path().join("scheduler/scheduler_config.json");
     let text = fs::read_to_string(&path).unwrap();
     for (given, broken, name) in [
@@ -137,7 +121,7 @@ fn rewrite(
 
 #[test]
 fn shards_are_found_through_their_index() {
-    let folder = copy_of_tiny();
+    let folder = copy_of("tiny-sd15");
     let whole = folder.path().join(UNET);
     let mut index = HashMap::new();
     for shard in 0..2usize {
@@ -170,7 +154,7 @@ fn shards_are_found_through_their_index() {
 
 #[test]
 fn all_tensors_that_do_not_fit_are_reported_at_once() {
-    let folder = copy_of_tiny();
+    let folder = copy_of("tiny-sd15");
     rewrite(
         &golden::path("tiny-sd15").join(UNET),
         &folder.path().join(UNET),

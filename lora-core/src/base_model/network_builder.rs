@@ -1,0 +1,56 @@
+use burn::tensor::{Device, FloatDType};
+
+use super::text_tower::{published_tokenizer, text_encoder};
+use crate::{
+    ModelConfigs, Precision, TextConditioner, TextTower,
+    unet::UNet,
+    vae::Vae,
+    weights::{TensorSource, WeightReader},
+};
+
+/// Makes the networks of some configs from any source of tensors, as often as they are needed.
+#[derive(Clone)]
+pub(super) struct NetworkBuilder<S> {
+    configs: ModelConfigs,
+    source: S,
+    dtype: FloatDType,
+    device: Device,
+}
+
+impl<S: TensorSource> NetworkBuilder<S> {
+    pub(super) fn new(
+        configs: &ModelConfigs,
+        source: S,
+        precision: Precision,
+        device: &Device,
+    ) -> Self {
+        Self {
+            configs: configs.clone(),
+            source,
+            dtype: precision.into(),
+            device: device.clone(),
+        }
+    }
+
+    pub(super) fn text(&self) -> TextConditioner {
+        let family = self.configs.family;
+        let towers = self.configs.text.iter().enumerate();
+        let towers = towers.map(|(index, config)| TextTower {
+            tokenizer: published_tokenizer(family, index),
+            encoder: text_encoder(family, index, config, &self.reader(self.dtype).root()),
+        });
+        TextConditioner::new(towers.collect())
+    }
+
+    pub(super) fn unet(&self) -> UNet {
+        UNet::new(&self.configs.unet, &self.reader(self.dtype).root())
+    }
+
+    pub(super) fn vae(&self) -> Vae {
+        Vae::new(&self.configs.vae, &self.reader(FloatDType::F32).root())
+    }
+
+    fn reader(&self, dtype: FloatDType) -> WeightReader<'_> {
+        WeightReader::new(&self.source, &self.device, dtype)
+    }
+}

@@ -1,0 +1,121 @@
+use std::path::Path;
+
+use burn::tensor::{Device, FloatDType};
+
+use super::text_tower::{published_tokenizer, text_encoder};
+use crate::{
+    ModelConfigs, ModelSource, TextConditioner, TextTower,
+    model_configs::{text_components, vae_config},
+    tokenizer::Tokenizer,
+    unet::UNet,
+    vae::Vae,
+    weights::{Checkpoint, CheckpointError, Component, TensorProblem, Weights},
+};
+
+/// The tokenizers of a diffusers folder, in the order of its text encoders.
+const TOKENIZER_FOLDERS: [&str; 2] = ["tokenizer", "tokenizer_2"];
+
+/// Reads the networks of a model from its files, as often as they are needed.
+#[derive(Clone)]
+pub(super) struct NetworkReader {
+    source: ModelSource,
+    configs: ModelConfigs,
+    device: Device,
+}
+
+impl NetworkReader {
+    pub(super) fn new(source: ModelSource, configs: ModelConfigs, device: Device) -> Self {
+        Self {
+            source,
+            configs,
+            device,
+        }
+    }
+
+    /// Opens the checkpoint anew and reads one network of it.
+    ///
+    /// # Errors
+    /// Its files cannot be read any more, or have other tensors now.
+    pub(super) fn again<T>(
+        &self,
+        read: impl FnOnce(&Self, &Checkpoint, &mut Vec<TensorProblem>) -> Result<T, CheckpointError>,
+    ) -> Result<T, CheckpointError> {
+        let checkpoint = Checkpoint::open(&self.source.path, self.source.config.as_deref())?;
+        let mut problems = Vec::new();
+        let network = read(self, &checkpoint, &mut problems)?;
+        none_of(problems, checkpoint.path())?;
+        Ok(network)
+    }
+
+    /// The text encoders with their tokenizers: the folder's own, or the published ones.
+    pub(super) fn text(
+        &self,
+        checkpoint: &Checkpoint,
+        problems: &mut Vec<TensorProblem>,
+    ) -> Result<TextConditioner, CheckpointError> {
+        let family = self.configs.family;
+        let components = text_components(family).iter().zip(&self.configs.text);
+        let towers = components.enumerate().map(|(index, (&component, config))| {
+            let dtype = self.source.precision.into();
+            let encoder =
+                checkpoint.build(component, &self.device, dtype, problems, |weights| {
+                    text_encoder(family, index, config, weights)
+                })?;
+            let folder = checkpoint.path().join(TOKENIZER_FOLDERS[index]);
+            let tokenizer = if folder.is_dir() {
+                Tokenizer::from_folder(&folder)?
+            } else {
+                published_tokenizer(family, index)
+            };
+            Ok(TextTower { tokenizer, encoder })
+        });
+        let towers = towers.collect::<Result<_, CheckpointError>>()?;
+        Ok(TextConditioner::new(towers))
+    }
+
+    pub(super) fn unet(
+        &self,
+        checkpoint: &Checkpoint,
+        problems: &mut Vec<TensorProblem>,
+    ) -> Result<UNet, CheckpointError> {
+        let dtype = self.source.precision.into();
+        let build = |weights: &Weights<'_>| UNet::new(&self.configs.unet, weights);
+        checkpoint.build(Component::UNet, &self.device, dtype, problems, build)
+    }
+
+    /// The VAE, in f32: the model's own, or the one that stands in for it.
+    pub(super) fn vae(
+        &self,
+        checkpoint: &Checkpoint,
+        problems: &mut Vec<TensorProblem>,
+    ) -> Result<Vae, CheckpointError> {
+        let source = &self.source;
+        let other = source
+            .vae
+            .as_ref()
+            .map(|path| Checkpoint::open_vae(path, source.config.as_deref()));
+        let other = other.transpose()?;
+        // A VAE's folder describes it; a file has the shape that the model's own has.
+        let described = source.vae.as_ref().is_some_and(|path| path.is_dir());
+        let config = match &other {
+            Some(vae) if described => vae_config(vae)?,
+            _ => self.configs.vae.clone(),
+        };
+        let checkpoint = other.as_ref().unwrap_or(checkpoint);
+        let build = |weights: &Weights<'_>| Vae::new(&config, weights);
+        let dtype = FloatDType::F32;
+        checkpoint.build(Component::Vae, &self.device, dtype, problems, build)
+    }
+}
+
+/// # Errors
+/// There are problems: all of them.
+pub(super) fn none_of(problems: Vec<TensorProblem>, path: &Path) -> Result<(), CheckpointError> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(CheckpointError::Tensors {
+        path: path.to_path_buf(),
+        problems,
+    })
+}
