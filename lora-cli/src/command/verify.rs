@@ -48,6 +48,7 @@ struct Document<'a> {
     modules: usize,
     not_finite: &'a [String],
     zero: &'a [String],
+    not_adapted: &'a [String],
     hashes: Vec<Hash<'a>>,
     misread: Vec<MisreadKeys<'a>>,
     base: Option<Base<'a>>,
@@ -111,6 +112,12 @@ impl Verify {
             "modules change nothing: they were not trained",
             &found.zero,
         ));
+        if found.base.is_none() {
+            lines.extend(list(
+                "modules are on layers that this program does not adapt",
+                &found.not_adapted,
+            ));
+        }
         lines.extend(found.hashes.iter().map(hash_line));
         lines.extend(misread_lines(&found.misread));
         lines.join("\n")
@@ -152,6 +159,7 @@ fn document(found: &Verification) -> Document<'_> {
         modules: found.modules,
         not_finite: &found.not_finite,
         zero: &found.zero,
+        not_adapted: &found.not_adapted,
         hashes: found
             .hashes
             .iter()

@@ -8,6 +8,7 @@ use super::{
     Injected, LowRank, SiteShape, Sites, SpecError, Strength,
     inject::{clear, visit_named},
 };
+use crate::ModuleName;
 use crate::lora_file::{LoraFile, LoraModule};
 
 /// The adapters of `networks` as a file's modules, with convolution factors in 4-D.
@@ -59,8 +60,8 @@ pub fn attach(
 /// Adds the file's modules to the slots of `networks`, at `strength` times each module's `alpha / rank`.
 ///
 /// # Errors
-/// [`SpecError::UnknownModules`] when the networks lack a module of the file, [`SpecError::Misfit`] when shapes differ;
-/// then all slots are empty.
+/// [`SpecError::UnknownModules`] when the networks lack a module of the file, [`SpecError::NotAdapted`] when they have no
+/// place for it, [`SpecError::Misfit`] when shapes differ; then all slots are empty.
 pub fn add(
     networks: &mut [&mut dyn Sites],
     file: &LoraFile,
@@ -87,11 +88,7 @@ pub fn add(
             }
         });
     }
-    let error = misfit.or_else(|| {
-        let modules: Vec<String> = unused.into_iter().map(str::to_owned).collect();
-        (!modules.is_empty()).then_some(SpecError::UnknownModules { modules })
-    });
-    match error {
+    match misfit.or_else(|| unused_modules(unused)) {
         Some(error) => {
             for network in networks {
                 clear(*network);
@@ -102,6 +99,22 @@ pub fn add(
     }
 }
 
+/// The error that modules without a site are, if there are any.
+fn unused_modules(names: BTreeSet<&str>) -> Option<SpecError> {
+    let is_known =
+        |name: &&str| ModuleName::from_kohya(name).is_some_and(|module| !module.is_adapted());
+    let (known, unknown): (Vec<&str>, Vec<&str>) = names.into_iter().partition(is_known);
+    let owned = |names: Vec<&str>| names.into_iter().map(str::to_owned).collect();
+    if !unknown.is_empty() {
+        return Some(SpecError::UnknownModules {
+            modules: owned(unknown),
+        });
+    }
+    (!known.is_empty()).then(|| SpecError::NotAdapted {
+        modules: owned(known),
+    })
+}
+
 fn to_low_rank(
     name: &str,
     module: &LoraModule,
@@ -109,13 +122,15 @@ fn to_low_rank(
     strength: f32,
     device: &Device,
 ) -> Result<LowRank, SpecError> {
-    let (down, up) = (module.down.shape().to_vec(), module.up.shape().to_vec());
-    let rank = down.first().copied().unwrap_or(0);
-    if down != shape.down_in_file(rank) || up != shape.up_in_file(rank) || rank == 0 {
+    let rank = module.rank();
+    if !module.fits(&shape.weight())
+        || rank == 0
+        || module.up.num_elements() != shape.outputs * rank
+    {
         return Err(SpecError::Misfit {
             module: name.to_owned(),
-            down,
-            up,
+            down: module.down.shape().to_vec(),
+            up: module.up.shape().to_vec(),
             outputs: shape.outputs,
             receptive: shape.receptive(),
         });

@@ -13,6 +13,9 @@ pub enum Target {
     Attention,
     /// Convolutions and time projections of the UNet's resnets, down- and upsamplers.
     Convolution,
+    /// The projection of the pooled text state: never trained, but LoRAs from elsewhere change it.
+    #[serde(skip)]
+    TextProjection,
 }
 
 /// The frozen weight of a site.
@@ -36,6 +39,16 @@ pub struct SiteShape {
 }
 
 impl SiteShape {
+    /// `[out, in]`, or `[out, in, kernel height, kernel width]`.
+    pub fn weight(&self) -> Vec<usize> {
+        let kernel = self.kernel.iter().flatten();
+        [self.outputs, self.inputs]
+            .iter()
+            .chain(kernel)
+            .copied()
+            .collect()
+    }
+
     /// Columns of the down matrix: input channels times kernel area.
     pub fn receptive(&self) -> usize {
         self.inputs * self.kernel.map_or(1, |[height, width]| height * width)

@@ -97,6 +97,15 @@ pub enum SpecError {
         /// kohya names of the modules.
         modules: Vec<String>,
     },
+    /// Modules of an adapter file on layers that have no place for adapters.
+    #[error(
+        "the adapter changes layers that this program does not adapt: {}; draw with another program, or take these modules out",
+        .modules.join(", ")
+    )]
+    NotAdapted {
+        /// kohya names of the modules.
+        modules: Vec<String>,
+    },
     /// A module's factors do not have the shapes that the frozen weight asks for.
     #[error(
         "{module}: down {down:?} and up {up:?} do not fit the frozen weight ({outputs} outputs, {receptive} inputs per output)"

@@ -18,7 +18,7 @@ impl Strength {
     /// To the layers of `target`.
     pub fn of(self, target: Target) -> f32 {
         match target {
-            Target::TextEncoder => self.text,
+            Target::TextEncoder | Target::TextProjection => self.text,
             Target::Attention | Target::Convolution => self.unet,
         }
     }

@@ -49,6 +49,23 @@ impl LoraModule {
         self.alpha == 0.0 || zero(&self.up) || zero(&self.down)
     }
 
+    /// Outputs, inputs and kernel of the layer that the module changes, as [`without_ones`] gives them.
+    pub(crate) fn layer_shape(&self) -> Vec<usize> {
+        let [down, up] = [&self.down, &self.up].map(|factor| factor.shape().as_slice());
+        let outputs = up.first();
+        let shape: Vec<usize> = outputs
+            .into_iter()
+            .chain(down.iter().skip(1))
+            .copied()
+            .collect();
+        without_ones(&shape).to_vec()
+    }
+
+    /// Whether the factors are for a weight of this shape, `[out, in]` or `[out, in, kernel height, kernel width]`.
+    pub(crate) fn fits(&self, weight: &[usize]) -> bool {
+        self.layer_shape() == without_ones(weight)
+    }
+
     /// `up`, `[out, rank]`, and `downᵀ`, `[in · kernel height · kernel width, rank]`: the correction is the scale times the
     /// first, times the transpose of the second.
     pub(crate) fn factors(&self) -> [Matrix; 2] {
@@ -90,6 +107,15 @@ impl LoraModule {
             });
         }
         problems
+    }
+}
+
+/// A weight's shape without the kernel of a 1×1 convolution: a linear layer has the same numbers, and either may be stored
+/// as the other.
+pub(crate) fn without_ones(shape: &[usize]) -> &[usize] {
+    match shape {
+        [shape @ .., 1] if shape.len() >= 2 => without_ones(shape),
+        _ => shape,
     }
 }
 

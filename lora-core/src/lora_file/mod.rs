@@ -6,6 +6,7 @@
 
 mod adapter_config;
 mod adapter_kind;
+mod alpha;
 mod contents;
 mod detect_family;
 mod family_entries;
@@ -40,6 +41,7 @@ pub use hashes::ModelHashes;
 pub use key::LoraLayout;
 pub(crate) use layout::header as safetensors_header;
 pub use lora_module::LoraModule;
+pub(crate) use lora_module::without_ones;
 pub use problem::{LoraProblem, LoraProblems};
 pub use programs::{Misread, Program};
 pub use read::{LoraFileError, StoredForm};

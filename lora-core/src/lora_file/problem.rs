@@ -67,6 +67,14 @@ pub enum LoraProblem {
         /// How it is stored.
         dtype: Dtype,
     },
+    /// An alpha that is not stored as a number.
+    #[error("{key} is stored as {dtype}, expected a number such as F16, F32 or I64")]
+    AlphaDtype {
+        /// The tensor's name.
+        key: String,
+        /// How it is stored.
+        dtype: Dtype,
+    },
     /// Two factors that cannot be multiplied.
     #[error(
         "{module}: lora_down {down:?} and lora_up {up:?} do not fit, expected [rank, in] and [out, rank] or their 4-D forms"

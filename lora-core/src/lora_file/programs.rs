@@ -53,6 +53,7 @@ const OTHER_LAYOUT: &str =
     "passed over, because only kohya's layout is read; `lora convert --to kohya` makes such a file";
 const OTHER_NAMES: &str = "passed over, because SDXL's layers are known by SGM's names; `lora convert --to kohya` gives them these";
 const UNKNOWN_MODULE: &str = "passed over, because no base model has such layers";
+const NOT_KOHYAS: &str = "passed over, because sd-scripts adapts no such layer";
 const CONFIGURED_ALPHA: &str = "applied at another strength, because the adapter configuration, which has alpha, is passed over; `lora convert` puts alpha where it is read";
 const OTHER_ALPHA: &str = "applied at another strength, because the network's most frequent alpha is taken; `lora convert --portable-alphas` helps";
 const RANK_FOR_ALPHA: &str = "applied at another strength, because the UNet's ranks differ and alphas are passed over then; `lora convert --portable-alphas` helps";
@@ -105,12 +106,15 @@ fn reason(
 ) -> Option<&'static str> {
     let key = Key::parse(parts.down.as_ref()?)?;
     let kohya_only = matches!(program, Program::A1111 | Program::Kohya);
-    if module_name(&key.module).is_none() {
-        Some(UNKNOWN_MODULE)
-    } else if kohya_only && key.layout != Some(LoraLayout::Kohya) {
+    let Some(module) = module_name(&key.module) else {
+        return Some(UNKNOWN_MODULE);
+    };
+    if kohya_only && key.layout != Some(LoraLayout::Kohya) {
         Some(OTHER_LAYOUT)
     } else if program == Program::Kohya && key.module != kohya_name {
         Some(OTHER_NAMES)
+    } else if program == Program::Kohya && !module.is_kohyas() {
+        Some(NOT_KOHYAS)
     } else if !kohya_only && contents.configured_alpha(kohya_name, parts).is_some() {
         Some(CONFIGURED_ALPHA)
     } else {

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::TensorData;
 
+use super::alpha::alpha;
 use super::contents::{Contents, Parts};
 use super::key::module_name;
 use super::{FileDtype, LoraFile, LoraLayout, LoraModule, LoraProblem, LoraProblems};
-use crate::safetensors_file::{RawTensor, SafetensorsFileError};
+use crate::safetensors_file::SafetensorsFileError;
 
 /// Why a LoRA file could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -118,11 +119,11 @@ fn module(
     };
     let down = factor(&parts.down, down_key)?;
     let up = factor(&parts.up, up_key)?;
-    let alpha = match (read(&parts.alpha)?, &parts.alpha) {
-        (Some(stored), Some(key)) => scalar(&stored, key).map(Some),
+    let stored_alpha = match (read(&parts.alpha)?, &parts.alpha) {
+        (Some(stored), Some(key)) => alpha(&stored, key).map(Some),
         _ => Ok(None),
     };
-    let alpha = alpha.unwrap_or_else(|problem| {
+    let stored_alpha = stored_alpha.unwrap_or_else(|problem| {
         problems.push(problem);
         None
     });
@@ -132,9 +133,8 @@ fn module(
     let rank = down.shape().first().copied().unwrap_or(0);
     let configured = || contents.configs.alpha(&module_name(name)?, rank);
     let module = LoraModule {
-        down,
-        up,
-        alpha: alpha.or_else(configured).unwrap_or(rank as f32),
+        alpha: stored_alpha.or_else(configured).unwrap_or(rank as f32),
+        ..with_equal_dimensions(down, up)
     };
     problems.extend(module.problems(name));
     Ok(if problems.is_empty() {
@@ -144,17 +144,25 @@ fn module(
     })
 }
 
-/// The one number of an alpha tensor; its shape is `[]` or, from some trainers, `[1]`.
-fn scalar(stored: &RawTensor, key: &str) -> Result<f32, LoraProblem> {
-    let values = stored.to_f32().ok_or_else(|| LoraProblem::Dtype {
-        key: key.to_owned(),
-        dtype: stored.dtype,
-    })?;
-    match values[..] {
-        [alpha] => Ok(alpha),
-        _ => Err(LoraProblem::Alpha {
-            key: key.to_owned(),
-            found: format!("of shape {:?}", stored.shape),
-        }),
+/// The factors of a module as those of a linear layer or of a convolution, where a file mixes the two forms: ones are put
+/// behind the shorter shape. Alpha is 0.
+fn with_equal_dimensions(down: TensorData, up: TensorData) -> LoraModule {
+    let is_matrix = |factor: &TensorData| factor.shape().len() == 2;
+    let both = is_matrix(&down) && is_matrix(&up);
+    let [down, up] = [down, up].map(|factor| if both { factor } else { with_kernel(factor) });
+    LoraModule {
+        down,
+        up,
+        alpha: 0.0,
     }
+}
+
+/// A factor `[rows, columns]`, with any number of extents behind, in the four dimensions of a convolution's.
+fn with_kernel(factor: TensorData) -> TensorData {
+    let mut shape = factor.shape().to_vec();
+    if !(2..4).contains(&shape.len()) {
+        return factor;
+    }
+    shape.resize(4, 1);
+    TensorData::new(factor.iter::<f32>().collect(), shape)
 }

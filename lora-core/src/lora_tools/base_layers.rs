@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use crate::ModuleName;
 use crate::safetensors_file::{RawTensor, SafetensorsFile, SafetensorsFileError};
-use crate::weights::{Checkpoint, Place};
+use crate::text_encoder::TextEncoderConfig;
+use crate::weights::{Checkpoint, Component, Place};
 
 /// Where each adaptable layer's weight lies, and its shape; no weight is in memory.
 #[derive(Debug)]
@@ -22,6 +23,27 @@ pub(super) struct BaseLayer {
     pub(super) shape: Vec<usize>,
 }
 
+/// How many layers of each text encoder the model uses: SD 2.x's single files hold one more.
+struct UsedTextLayers(BTreeMap<Component, usize>);
+
+impl UsedTextLayers {
+    /// A text encoder without a config that can be read is taken to use all that is there.
+    fn of(checkpoint: &Checkpoint) -> Self {
+        let used = [Component::TextEncoder, Component::TextEncoder2].map(|component| {
+            let config = checkpoint.config::<TextEncoderConfig>(component).ok()?;
+            Some((component, config.num_hidden_layers))
+        });
+        Self(used.into_iter().flatten().collect())
+    }
+
+    fn has(&self, name: &ModuleName) -> bool {
+        let used = self.0.get(&name.component());
+        name.text_layer()
+            .zip(used)
+            .is_none_or(|(layer, used)| layer < *used)
+    }
+}
+
 impl BaseLayers {
     /// Looks up every layer that an adapter can sit on.
     pub(super) fn of(checkpoint: &Checkpoint) -> Result<Self, SafetensorsFileError> {
@@ -30,7 +52,8 @@ impl BaseLayers {
             layers: BTreeMap::new(),
         };
         let mut taken = BTreeSet::new();
-        for name in ModuleName::candidates() {
+        let used = UsedTextLayers::of(checkpoint);
+        for name in ModuleName::candidates().filter(|name| used.has(name)) {
             let key = format!("{}.weight", name.path());
             let Some(place) = checkpoint.locate(name.component(), &key) else {
                 continue;

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use burn::tensor::TensorData;
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use super::{RankChoice, network_entries};
@@ -144,13 +143,13 @@ fn side_by_side(name: &str, loras: &[WeightedLora<'_>]) -> Result<LoraModule, Co
         .collect();
     let (first, model) = parts[0];
     for (second, module) in &parts[1..] {
-        if layer_shape(module) != layer_shape(model) {
+        if module.layer_shape() != model.layer_shape() {
             return Err(CombineError::Shapes {
                 module: name.to_owned(),
                 first: first.name.to_owned(),
-                first_shape: layer_shape(model),
+                first_shape: model.layer_shape(),
                 second: second.name.to_owned(),
-                second_shape: layer_shape(module),
+                second_shape: module.layer_shape(),
             });
         }
     }
@@ -198,16 +197,6 @@ fn truncated(module: &LoraModule, choice: &RankChoice) -> LoraModule {
     let rank = choice.rank(&svd.singular_values, energy, module.down.shape());
     let [up, down] = svd.truncated(rank).balanced_factors();
     module.with_factors(&up, &down, 1.0)
-}
-
-/// Outputs, inputs and kernel of the layer that a module changes.
-fn layer_shape(module: &LoraModule) -> Vec<usize> {
-    let dimension = |data: &TensorData, index: usize| data.shape().get(index).copied();
-    let outputs = dimension(&module.up, 0);
-    outputs
-        .into_iter()
-        .chain(module.down.shape().iter().skip(1).copied())
-        .collect()
 }
 
 /// What still holds for the sum: the base model, and where it came from.

@@ -11,7 +11,7 @@ use super::{RankChoice, network_entries};
 use crate::adapter::Target;
 use crate::diffusion::{PredictionType, SchedulerConfig};
 use crate::linear_algebra::truncated_svd;
-use crate::lora_file::{LoraFile, LoraModule, family_entries};
+use crate::lora_file::{LoraFile, LoraModule, family_entries, without_ones};
 use crate::safetensors_file::SafetensorsFileError;
 use crate::weights::{Checkpoint, Component};
 use crate::{Family, ModuleName};
@@ -180,7 +180,7 @@ impl Pair<'_> {
     /// `tuned − base`, row by row.
     fn difference(&self, base: &BaseLayers, tuned: &BaseLayers) -> Result<Vec<f32>, ExtractError> {
         let module = || self.name.to_string();
-        if self.base.shape != self.tuned.shape {
+        if without_ones(&self.base.shape) != without_ones(&self.tuned.shape) {
             return Err(ExtractError::Shape {
                 module: module(),
                 base: self.base.shape.clone(),

@@ -15,6 +15,12 @@ pub enum Misfit {
         /// The module's name.
         module: String,
     },
+    /// The base model may have the layer, but there is no place for an adapter on it.
+    #[error("{module}: a layer that this program does not adapt")]
+    NotAdapted {
+        /// The module's name.
+        module: String,
+    },
     /// The layer is of another size.
     #[error("{module}: down {down:?} and up {up:?} are not for a weight of shape {weight:?}")]
     Shape {
@@ -48,43 +54,27 @@ impl fmt::Display for Misfits {
 
 /// The layer that the module `name` is for.
 ///
-/// A linear layer and a 1×1 convolution have the same numbers, so either may be written as the other.
+/// A linear layer and a 1×1 convolution fit one another, see [`LoraModule::fits`].
 pub(super) fn layer_of<'a>(
     name: &str,
     module: &LoraModule,
     base: &'a BaseLayers,
 ) -> Result<&'a BaseLayer, Misfit> {
     let path = ModuleName::from_kohya(name);
-    let Some(layer) = path.and_then(|path| base.get(&path)) else {
-        return Err(Misfit::NoLayer {
-            module: name.to_owned(),
+    let Some(layer) = path.as_ref().and_then(|path| base.get(path)) else {
+        let module = name.to_owned();
+        return Err(match path {
+            Some(path) if !path.is_adapted() => Misfit::NotAdapted { module },
+            _ => Misfit::NoLayer { module },
         });
     };
-    let (down, up) = (module.down.shape(), module.up.shape());
-    let outputs_fit = up.first() == layer.shape.first();
-    let inputs_fit = same_but_for_ones(
-        down.get(1..).unwrap_or(&[]),
-        layer.shape.get(1..).unwrap_or(&[]),
-    );
-    if outputs_fit && inputs_fit {
+    if module.fits(&layer.shape) {
         return Ok(layer);
     }
     Err(Misfit::Shape {
         module: name.to_owned(),
-        down: down.to_vec(),
-        up: up.to_vec(),
+        down: module.down.shape().to_vec(),
+        up: module.up.shape().to_vec(),
         weight: layer.shape.clone(),
     })
-}
-
-/// Whether two shapes are equal once ones at their ends are left out.
-fn same_but_for_ones(a: &[usize], b: &[usize]) -> bool {
-    let trim = |shape: &[usize]| {
-        let kept = shape
-            .iter()
-            .rposition(|&extent| extent != 1)
-            .map_or(0, |last| last + 1);
-        shape[..kept].to_vec()
-    };
-    trim(a) == trim(b)
 }

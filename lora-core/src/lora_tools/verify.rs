@@ -34,6 +34,8 @@ pub struct Verification {
     pub not_finite: Vec<String>,
     /// Modules that change nothing, because a factor or alpha is zero.
     pub zero: Vec<String>,
+    /// Modules on layers that this program does not adapt.
+    pub not_adapted: Vec<String>,
     /// Hashes, stored and computed.
     pub hashes: [HashCheck; 2],
     /// Keys that programs do not read as they are meant.
@@ -71,6 +73,7 @@ impl Verification {
             modules: file.modules.len(),
             not_finite: broken(|module| !module.is_finite()),
             zero: broken(LoraModule::is_zero),
+            not_adapted: not_adapted(&file),
             hashes: HashCheck::of(&SafetensorsFile::open(LoraFile::weights_in(path))?)?,
             misread: LoraFile::misread(path)?,
             base: base.map(|base| BaseCheck::of(&file, base)).transpose()?,
@@ -85,6 +88,13 @@ impl Verification {
                 .as_ref()
                 .is_none_or(|base| base.misfits.is_empty())
     }
+}
+
+fn not_adapted(file: &LoraFile) -> Vec<String> {
+    let names = file.modules.keys();
+    let is_known =
+        |name: &&String| ModuleName::from_kohya(name).is_some_and(|name| !name.is_adapted());
+    names.filter(is_known).cloned().collect()
 }
 
 impl BaseCheck {

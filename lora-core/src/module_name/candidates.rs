@@ -1,6 +1,6 @@
 //! Every layer that an adapter can sit on, in any family.
 
-use super::ModuleName;
+use super::{ModuleName, TEXT_PROJECTION};
 use crate::weights::Component;
 
 /// More than any of the families has.
@@ -34,8 +34,8 @@ const OF_A_TRANSFORMER: [&str; 10] = [
 const OF_A_RESNET: [&str; 4] = ["conv1", "time_emb_proj", "conv2", "conv_shortcut"];
 
 impl ModuleName {
-    /// The names of all layers that kohya's LoRA and LoCon adapt in any base model, and many that no model has: whoever
-    /// has a model at hand looks which of them are there.
+    /// The names of all layers that kohya's LoRA and LoCon adapt in any base model, of the text projection, and of many
+    /// that no model has: whoever has a model at hand looks which of them are there.
     ///
     /// The first layer of every block comes before the second of any: the original layout numbers blocks through, so that
     /// a layer that a block does not have is looked for, and found, in the next block. The first name of a place is right.
@@ -43,7 +43,9 @@ impl ModuleName {
         let text = [Component::TextEncoder, Component::TextEncoder2]
             .into_iter()
             .flat_map(|component| text_paths().map(move |path| Self::new(component, path)));
-        text.chain(unet_paths().map(|path| Self::new(Component::UNet, path)))
+        let projection = Self::new(Component::TextEncoder2, TEXT_PROJECTION);
+        text.chain([projection])
+            .chain(unet_paths().map(|path| Self::new(Component::UNet, path)))
     }
 }
 

@@ -28,6 +28,12 @@ const COMPONENTS: [Component; 3] = [
     Component::TextEncoder2,
 ];
 
+/// The path of the projection of a text encoder's pooled state.
+const TEXT_PROJECTION: &str = "text_projection";
+
+/// First segments of the UNet's layers outside its blocks.
+const OUTSIDE_THE_BLOCKS: [&str; 4] = ["conv_in", "conv_out", "time_embedding", "add_embedding"];
+
 /// The name of one adaptable layer, free of any file's spelling.
 ///
 /// Displays as diffusers and PEFT write it: `unet.down_blocks.0.attentions.0.proj_in`.
@@ -94,8 +100,33 @@ impl ModuleName {
         match self.component {
             Component::UNet if self.path.contains("attentions.") => Target::Attention,
             Component::UNet => Target::Convolution,
+            _ if self.path == TEXT_PROJECTION => Target::TextProjection,
             _ => Target::TextEncoder,
         }
+    }
+
+    /// Whether this program can adapt the layer, where a model has it.
+    ///
+    /// The UNet's layers outside its blocks and the projection of the first text encoder, whose pooled state no model
+    /// uses, have a name but no place for an adapter.
+    pub fn is_adapted(&self) -> bool {
+        let first = self.path.split('.').next().unwrap_or_default();
+        match self.component {
+            Component::UNet => !OUTSIDE_THE_BLOCKS.contains(&first),
+            Component::TextEncoder => first != TEXT_PROJECTION,
+            _ => true,
+        }
+    }
+
+    /// Whether sd-scripts adapts the layer, where a model has it.
+    pub(crate) fn is_kohyas(&self) -> bool {
+        self.is_adapted() && self.target() != Target::TextProjection
+    }
+
+    /// The number of the text encoder's layer that it is in, from 0.
+    pub(crate) fn text_layer(&self) -> Option<usize> {
+        let inside = self.path.strip_prefix("text_model.encoder.layers.")?;
+        inside.split('.').next()?.parse().ok()
     }
 
     /// The network that the layer belongs to.

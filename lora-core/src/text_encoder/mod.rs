@@ -14,7 +14,7 @@ pub use token_rows::TokenRows;
 
 use crate::{
     adapter::{Naming, Site, Sites, Target},
-    layer::LayerNorm,
+    layer::{LayerNorm, Linear},
     weights::Weights,
 };
 
@@ -29,8 +29,8 @@ pub struct TextEncoder {
     position_embedding: Tensor<2>,
     layers: Vec<TextLayer>,
     final_layer_norm: LayerNorm,
-    /// `[projection, hidden]`, of an encoder whose pooled state is used.
-    projection: Option<Tensor<2>>,
+    /// From `hidden` to `projection`, of an encoder whose pooled state is used.
+    projection: Option<Linear>,
     end_token: u32,
     /// `[77, 77]`, added to attention scores: 0 on and below the diagonal, the lowest f32 above.
     causal_mask: Tensor<2>,
@@ -71,9 +71,13 @@ impl TextEncoder {
         prefix: &'static str,
         weights: &Weights<'_>,
     ) -> Self {
-        let shape = [config.projection_dim, config.hidden_size];
+        let projection = weights.at("text_projection");
         Self {
-            projection: Some(weights.at("text_projection").tensor("weight", shape)),
+            projection: Some(Linear::without_bias(
+                &projection,
+                config.hidden_size,
+                config.projection_dim,
+            )),
             ..Self::new(config, prefix, weights)
         }
     }
@@ -111,7 +115,7 @@ impl TextEncoder {
                 .final_layer_norm
                 .forward(Tensor::cat(pooled.collect(), 0));
             let pooled: Tensor<2> = pooled.squeeze_dim(1);
-            pooled.matmul(projection.clone().transpose())
+            projection.forward(pooled)
         });
         (hidden, pooled)
     }
@@ -145,6 +149,9 @@ impl Sites for TextEncoder {
     fn sites(&mut self, visit: &mut dyn FnMut(Target, Site<'_>)) {
         for layer in &mut self.layers {
             layer.sites(&mut |site| visit(Target::TextEncoder, site));
+        }
+        if let Some(projection) = &mut self.projection {
+            visit(Target::TextProjection, projection.site());
         }
     }
 }

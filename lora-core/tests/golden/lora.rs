@@ -1,10 +1,13 @@
 //! LoRA files written by kohya's scripts, applied and merged, against kohya's own forward passes.
 
-use burn::tensor::{Device, Tensor};
+use std::collections::BTreeMap;
+
+use burn::tensor::{Device, Tensor, TensorData};
 use lora_core::{
     BaseModel, TextStates,
     adapter::{LoraSpec, SiteWeight, SpecError, Strength, Target},
-    lora_file::{FileDtype, LoraFile},
+    lora_file::{FileDtype, LoraFile, LoraModule},
+    lora_tools::{WeightedLora, combine},
     unet::Conditions,
 };
 
@@ -166,6 +169,96 @@ fn a_file_written_and_read_back_gives_the_same_outputs() {
         .attach(&LoraFile::read(&path).unwrap(), 1.0, &device)
         .unwrap();
     before.assert_eq(&output(&model).into_data(), true);
+}
+
+/// A change of the projection of the pooled state is the change of its weight.
+#[test]
+fn the_text_projection_of_sdxl_takes_adapters() {
+    let device = Device::flex();
+    let golden = Golden::open("lora/tiny-sdxl-lora-outputs.safetensors");
+    let mut model = tiny("tiny-sdxl");
+    let before = text(&model, &golden).pooled.unwrap();
+    let [_, width] = before.dims();
+    // The scale is 3, down picks the second number of the projected state's input, up the first of its output.
+    let unit = |place: usize, shape: [usize; 2]| {
+        let values: Vec<f32> = (0..width).map(|i| f32::from(i == place)).collect();
+        TensorData::new(values, shape)
+    };
+    let module = LoraModule {
+        down: unit(1, [1, width]),
+        up: unit(0, [width, 1]),
+        alpha: 3.0,
+    };
+    let file = LoraFile {
+        modules: BTreeMap::from([("lora_te2_text_projection".to_owned(), module)]),
+        metadata: BTreeMap::new(),
+    };
+    model.attach(&file, 1.0, &device).unwrap();
+    let adapted = text(&model, &golden).pooled.unwrap();
+    let largest = (adapted.clone() - before).abs().max().into_scalar::<f32>();
+    assert!(largest > 0.1, "{largest}");
+    model.merge_adapters();
+    let merged = text(&model, &golden).pooled.unwrap();
+    let difference = (adapted - merged).abs().max().into_scalar::<f32>();
+    assert!(difference < 1e-5, "{difference}");
+
+    let spec = LoraSpec::default();
+    model.inject(&spec, 0, &device).unwrap();
+    assert!(
+        !model
+            .to_lora_file()
+            .modules
+            .contains_key("lora_te2_text_projection")
+    );
+}
+
+/// Some trainers store SD 1.x's projections, which are 1×1 convolutions, as linear layers, and SD 2.x's the other way.
+#[test]
+fn convolutions_of_one_pixel_and_linear_layers_stand_for_one_another() {
+    let device = Device::flex();
+    let mut model = tiny_sd15();
+    let mut file = LoraFile::read(golden::path("lora/tiny-sd15-lora.safetensors")).unwrap();
+    let mut turned = 0;
+    for module in file.modules.values_mut() {
+        for factor in [&mut module.down, &mut module.up] {
+            let mut shape = factor.shape().to_vec();
+            if let [_, _, 1, 1] = shape[..] {
+                shape.truncate(2);
+                turned += 1;
+            } else {
+                shape.resize(4, 1);
+            }
+            *factor = TensorData::new(factor.iter::<f32>().collect(), shape);
+        }
+    }
+    assert!(turned > 10, "{turned}");
+    model.attach(&file, 1.0, &device).unwrap();
+    let golden = Golden::open("lora/tiny-sd15-lora-outputs.safetensors");
+    assert_outputs(&model, &golden, "mult1.0");
+
+    let plain = LoraFile::read(golden::path("lora/tiny-sd15-lora.safetensors")).unwrap();
+    let weighted = |name, file| WeightedLora {
+        name,
+        file,
+        strength: 0.5.into(),
+    };
+    let sum = combine(&[weighted("a", &file), weighted("b", &plain)], None).unwrap();
+    model.attach(&sum, 1.0, &device).unwrap();
+    assert_outputs(&model, &golden, "mult1.0");
+}
+
+#[test]
+fn layers_without_a_place_for_adapters_are_called_so() {
+    let device = Device::flex();
+    let mut file = LoraFile::read(golden::path("lora/tiny-sdxl-lora.safetensors")).unwrap();
+    let module = file.modules.first_key_value().unwrap().1.clone();
+    let name = "lora_unet_input_blocks_0_0".to_owned();
+    file.modules.insert(name.clone(), module);
+    let error = tiny("tiny-sdxl").attach(&file, 1.0, &device).unwrap_err();
+    assert!(
+        matches!(&error, SpecError::NotAdapted { modules } if *modules == [name]),
+        "{error}"
+    );
 }
 
 #[test]

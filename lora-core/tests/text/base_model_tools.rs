@@ -14,7 +14,7 @@ use lora_core::lora_tools::{
 };
 use lora_core::safetensors_file::SafetensorsFile;
 use lora_core::weights::{Checkpoint, Component};
-use lora_core::{Family, ModuleName};
+use lora_core::{BaseModel, Family, ModelSource, ModuleName};
 use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 
@@ -68,7 +68,7 @@ fn single_file_in_f32(model: &str, to: &Path) {
     fs::write(to, safetensors::serialize(views, None).unwrap()).unwrap();
 }
 
-/// A weight in the shape that the checkpoint's file gives it, by its diffusers name.
+/// A weight, by its diffusers name, in the shape that the checkpoint's file gives it; never transposed.
 fn weight(checkpoint: &Checkpoint, name: &ModuleName) -> Option<(Vec<usize>, Vec<f32>)> {
     let place = checkpoint.locate(name.component(), &format!("{}.weight", name.path()))?;
     let file = SafetensorsFile::open(&place.file).unwrap();
@@ -76,9 +76,14 @@ fn weight(checkpoint: &Checkpoint, name: &ModuleName) -> Option<(Vec<usize>, Vec
         Some(rows) => file.read_rows(&place.key, rows).unwrap(),
         None => file.read(&place.key).unwrap(),
     };
-    assert!(!place.transposed, "no adapted layer is stored transposed");
     let values = raw.to_f32().unwrap();
-    Some((raw.shape, values))
+    let [outputs, inputs] = match raw.shape[..] {
+        [stored_rows, stored_columns] if place.transposed => [stored_columns, stored_rows],
+        _ => return Some((raw.shape, values)),
+    };
+    let across = |index: usize| values[index % inputs * outputs + index / inputs];
+    let values = (0..values.len()).map(across).collect();
+    Some((vec![outputs, inputs], values))
 }
 
 /// All adaptable weights: those of the names that the folder in the diffusers layout has.
@@ -437,7 +442,12 @@ fn what_was_merged_is_extracted_again() {
         let base = Checkpoint::open(folder(model), None).unwrap();
         let choice = ExtractChoice {
             rank: RankChoice::fixed(2),
-            targets: vec![Target::TextEncoder, Target::Attention, Target::Convolution],
+            targets: vec![
+                Target::TextEncoder,
+                Target::Attention,
+                Target::Convolution,
+                Target::TextProjection,
+            ],
         };
         let (found, told) =
             extract([&base, &tuned], &choice, &Device::default(), |_, _| ()).unwrap();
@@ -550,6 +560,99 @@ fn broken_and_untrained_and_left_out_modules_are_named() {
     assert_eq!(told.not_finite.len(), 1);
     assert_eq!(told.base.unwrap().missing, names[..1]);
     assert_eq!(told.hashes[0].holds(), Some(false));
+}
+
+/// The file of a LoRA that changes one layer, `[outputs, inputs]`.
+fn write_module(path: &Path, name: &str, [outputs, inputs]: [usize; 2]) {
+    let module = LoraModule {
+        down: TensorData::ones::<f32, _>([1, inputs]),
+        up: TensorData::ones::<f32, _>([outputs, 1]),
+        alpha: 1.0,
+    };
+    let file = LoraFile {
+        modules: BTreeMap::from([(name.to_owned(), module)]),
+        metadata: BTreeMap::new(),
+    };
+    file.write(path, FileDtype::F16).unwrap();
+}
+
+#[test]
+fn layers_that_are_known_but_not_adapted_are_not_called_missing() {
+    let target = tempfile::tempdir().unwrap();
+    let path = target.path().join("a.safetensors");
+    let base = Checkpoint::open(folder("tiny-sdxl"), None).unwrap();
+    for name in [
+        "lora_unet_conv_in",
+        "lora_unet_out_2",
+        "lora_unet_time_embed_0",
+        "lora_unet_label_emb_0_2",
+        "lora_te1_text_projection",
+    ] {
+        write_module(&path, name, [8, 8]);
+        let told = Verification::of(&path, Some(&base)).unwrap();
+        let module = told.not_adapted[0].clone();
+        assert!(!told.is_usable());
+        assert_eq!(
+            told.base.unwrap().misfits,
+            [Misfit::NotAdapted { module }],
+            "{name}"
+        );
+        assert_eq!(misread(&path), [(Program::Kohya, 3)], "{name}");
+    }
+    let name = "lora_te2_text_projection";
+    write_module(&path, name, [12, 12]);
+    let told = Verification::of(&path, Some(&base)).unwrap();
+    assert!(told.is_usable() && told.not_adapted.is_empty(), "{told:?}");
+    assert_eq!(misread(&path), [(Program::Kohya, 3)]);
+}
+
+/// An SD 2.x single file holds one block of OpenCLIP more than the model uses.
+#[test]
+fn the_spare_block_of_a_single_file_is_no_layer() {
+    let target = tempfile::tempdir().unwrap();
+    let (base, tuned) = (
+        repository("testdata/golden/tiny-sd21.safetensors"),
+        target.path().join("tuned.safetensors"),
+    );
+    // Each value of the tuned file's blocks is another one, those of the spare block too.
+    let file = SafetensorsFile::open(&base).unwrap();
+    let tensors: Vec<_> = file
+        .names()
+        .into_iter()
+        .map(|name| {
+            let mut raw = file.read(&name).unwrap();
+            if name.contains("resblocks") && name.ends_with("weight") {
+                raw.bytes
+                    .chunks_exact_mut(2)
+                    .for_each(|value| value[0] ^= 0x80);
+            }
+            (name, raw)
+        })
+        .collect();
+    let views = tensors.iter().map(|(name, raw)| {
+        let view = TensorView::new(raw.dtype, raw.shape.clone(), &raw.bytes);
+        (name, view.unwrap())
+    });
+    fs::write(&tuned, safetensors::serialize(views, None).unwrap()).unwrap();
+
+    let config = folder("tiny-sd21");
+    let open = |path: &Path| Checkpoint::open(path, Some(&config)).unwrap();
+    let (base, tuned) = (open(&base), open(&tuned));
+    let choice = ExtractChoice {
+        rank: RankChoice::fixed(2),
+        ..ExtractChoice::default()
+    };
+    let device = Device::default();
+    let (found, _) = extract([&base, &tuned], &choice, &device, |_, _| ()).unwrap();
+    let mut model = BaseModel::load(&ModelSource::new(&config), &device).unwrap();
+    let injected = model.attach(&found, 1.0, &device).unwrap();
+    assert_eq!(injected.modules, found.modules.len());
+
+    let path = target.path().join("a.safetensors");
+    found.write(&path, FileDtype::F16).unwrap();
+    let told = Verification::of(&path, Some(&base)).unwrap();
+    let layers = BTreeSet::from_iter(told.base.unwrap().missing);
+    assert!(layers.is_empty(), "{layers:?}");
 }
 
 fn misread(path: &Path) -> Vec<(Program, usize)> {

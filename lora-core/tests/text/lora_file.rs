@@ -176,6 +176,64 @@ fn a_missing_alpha_is_the_rank() {
     );
 }
 
+/// sd-scripts stores the number that its command line gave it.
+#[test]
+fn alphas_of_any_number_format_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = in_folder(&folder);
+    let (down, up) = (1f32.to_le_bytes().repeat(12), 1f32.to_le_bytes().repeat(20));
+    for (dtype, bytes, expected) in [
+        (Dtype::I64, 8i64.to_le_bytes().to_vec(), 8f32),
+        (Dtype::I32, (-3i32).to_le_bytes().to_vec(), -3.0),
+        (Dtype::F64, 0.5f64.to_le_bytes().to_vec(), 0.5),
+        (Dtype::U8, vec![200], 200.0),
+        (Dtype::F16, f16::from_f32(2.5).to_le_bytes().to_vec(), 2.5),
+    ] {
+        for shape in [vec![], vec![1]] {
+            let view = |dtype, shape, bytes| TensorView::new(dtype, shape, bytes).unwrap();
+            let tensors = [
+                ("a.lora_down.weight", view(Dtype::F32, vec![4, 3], &down)),
+                ("a.lora_up.weight", view(Dtype::F32, vec![5, 4], &up)),
+                ("a.alpha", view(dtype, shape, &bytes)),
+            ];
+            fs::write(&path, safetensors::serialize(tensors, None).unwrap()).unwrap();
+            let alpha = LoraFile::read(&path).unwrap().modules["a"].alpha;
+            assert_eq!(alpha.to_bits(), expected.to_bits(), "{dtype}");
+        }
+    }
+    let problems = problems_of(&[
+        ("a.lora_down.weight", Dtype::F32, &[4, 3]),
+        ("a.lora_up.weight", Dtype::F32, &[5, 4]),
+        ("a.alpha", Dtype::BOOL, &[]),
+    ]);
+    assert!(
+        matches!(&problems[..], [LoraProblem::AlphaDtype { key, .. }] if key == "a.alpha"),
+        "{problems:?}"
+    );
+}
+
+#[test]
+fn factors_of_mixed_forms_are_those_of_a_convolution() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = in_folder(&folder);
+    for (down, up) in [
+        (&[4, 3][..], &[5, 4, 1, 1][..]),
+        (&[4, 3, 1, 1], &[5, 4]),
+        (&[4, 3, 1], &[5, 4, 1]),
+    ] {
+        write_tensors(
+            &path,
+            &[
+                ("a.lora_down.weight", Dtype::F32, down),
+                ("a.lora_up.weight", Dtype::F32, up),
+            ],
+        );
+        let file = LoraFile::read(&path).unwrap();
+        assert_eq!(file.modules["a"].down.shape()[..], [4, 3, 1, 1]);
+        assert_eq!(file.modules["a"].up.shape()[..], [5, 4, 1, 1]);
+    }
+}
+
 #[test]
 fn all_problems_are_told_at_once() {
     let problems = problems_of(&[

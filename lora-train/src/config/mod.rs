@@ -51,7 +51,7 @@ impl TrainConfig {
     /// that does not learn has no place in the file.
     pub fn adapters(&self) -> LoraSpec {
         let learns = |target: &Target| match target {
-            Target::TextEncoder => self.train.text_lr > 0.0,
+            Target::TextEncoder | Target::TextProjection => self.train.text_lr > 0.0,
             Target::Attention | Target::Convolution => self.train.unet_lr > 0.0,
         };
         let mut spec = self.lora.clone();

@@ -173,7 +173,7 @@ fn part_of(module: &str) -> usize {
     match ModuleName::from_kohya(module) {
         Some(name) if name.component() == Component::TextEncoder2 => 1,
         Some(name) => match name.target() {
-            Target::TextEncoder => 0,
+            Target::TextEncoder | Target::TextProjection => 0,
             Target::Attention => 2,
             Target::Convolution => 3,
         },
