@@ -169,6 +169,7 @@ fn merged_weights_are_those_of_sd_scripts() {
     for (model, name) in [
         ("tiny-sd15", "tiny-sd15-locon"),
         ("tiny-sd15", "tiny-sd15-lora"),
+        ("tiny-sd21", "tiny-sd21-lora"),
         ("tiny-sdxl", "tiny-sdxl-lora"),
     ] {
         let golden = SafetensorsFile::open(repository(&format!(
@@ -585,6 +586,7 @@ fn a_file_that_fits_is_told_so_and_what_it_leaves_out() {
     for (name, model) in [
         ("tiny-sd15-locon", "tiny-sd15"),
         ("tiny-sd15-lora", "tiny-sd15"),
+        ("tiny-sd21-lora", "tiny-sd21"),
         ("tiny-sdxl-lora", "tiny-sdxl"),
     ] {
         for (path, config) in [
