@@ -15,9 +15,9 @@ Examples:
   lora convert style.safetensors style-peft.safetensors --to peft
   lora convert style.safetensors style-bf16.safetensors --dtype bf16
 
-Reads the layouts of kohya, PEFT and diffusers, old and new, and the folders that the latter write.
-In PEFT's layout each layer's alpha / rank is multiplied into its factors, and the layers of a text
-encoder get the same rank, filled up with zeros: every program applies such a file alike.";
+Reads the layouts of kohya, PEFT and diffusers, old and new, and the folders that the latter
+write. In PEFT's layout each layer's alpha / rank is multiplied into its factors, and the layers of
+a text encoder get the same rank, filled up with zeros: every program applies such a file alike.";
 
 /// Rewrite a LoRA file in another layout or number format
 #[derive(Args, Debug)]

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
 
+use regex::Regex;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -20,8 +21,41 @@ const FILE: &str = "adapter_config.json";
 #[serde(default)]
 struct AdapterConfig {
     lora_alpha: Option<f32>,
-    alpha_pattern: BTreeMap<String, f32>,
+    alpha_pattern: Patterns,
     use_rslora: bool,
+}
+
+/// PEFT's `alpha_pattern`: regular expressions of the end of a module's path, each with its modules' alpha.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(try_from = "BTreeMap<String, f32>")]
+struct Patterns(Vec<(Regex, f32)>);
+
+impl Patterns {
+    /// The alpha of the first expression that fits; PEFT and diffusers write them in the order of their texts.
+    fn alpha(&self, path: &str) -> Option<f32> {
+        let fitting = self.0.iter().find(|(pattern, _)| pattern.is_match(path));
+        fitting.map(|(_, alpha)| *alpha)
+    }
+}
+
+impl TryFrom<BTreeMap<String, f32>> for Patterns {
+    type Error = String;
+
+    /// As PEFT does: an expression stands for the whole path, or for what is behind a dot.
+    fn try_from(alphas: BTreeMap<String, f32>) -> Result<Self, Self::Error> {
+        let compiled = |(pattern, alpha): (String, f32)| {
+            let whole = Regex::new(&format!(r"^(?:.*\.)?(?:{pattern})$"));
+            let regex = whole.map_err(|_| {
+                format!(
+                    "alpha_pattern {pattern:?} is no regular expression that can be read here; \
+                     write out the modules that it stands for"
+                )
+            })?;
+            Ok((regex, alpha))
+        };
+        let patterns = alphas.into_iter().map(compiled);
+        Ok(Self(patterns.collect::<Result<_, Self::Error>>()?))
+    }
 }
 
 /// The configurations that come with a file: one of each network, or one for all.
@@ -71,18 +105,8 @@ impl AdapterConfigs {
     pub(super) fn alpha(&self, module: &ModuleName, rank: usize) -> Option<f32> {
         let folder = module.component().folder();
         let config = self.by_folder.get(folder).or(self.of_all.as_ref())?;
-        let fits = |pattern: &str| {
-            let pattern = pattern.trim_start_matches('^');
-            module
-                .path()
-                .strip_suffix(pattern)
-                .is_some_and(|before| before.is_empty() || before.ends_with('.'))
-        };
-        let of_module = config
-            .alpha_pattern
-            .iter()
-            .find(|(pattern, _)| fits(pattern));
-        let alpha = of_module.map(|(_, alpha)| *alpha).or(config.lora_alpha)?;
+        let of_module = config.alpha_pattern.alpha(module.path());
+        let alpha = of_module.or(config.lora_alpha)?;
         // Rank-stabilised LoRA divides by √rank instead.
         Some(if config.use_rslora {
             alpha * (rank as f32).sqrt()
@@ -114,5 +138,27 @@ mod tests {
         ] {
             assert_eq!(configs.alpha(&module(name), 16), alpha, "{name}");
         }
+    }
+
+    #[test]
+    fn patterns_are_regular_expressions_of_a_paths_end() {
+        let text = r#"{"unet.lora_alpha": 8,
+            "unet.alpha_pattern": {"attn[12]\\.to_(q|k)": 2, "down_blocks\\.\\d+\\..*": 3, "to_v|proj_in": 4}}"#;
+        let configs = AdapterConfigs::from_metadata(text).expect("valid");
+        for (path, alpha) in [
+            ("up_blocks.1.attn2.to_k", 2.0),
+            ("up_blocks.1.attn3.to_k", 8.0),
+            ("up_blocks.1.attn2.to_kk", 8.0),
+            ("down_blocks.0.resnets.0.conv1", 3.0),
+            ("up_blocks.1.xto_v", 8.0),
+            ("up_blocks.1.attn2.to_v", 4.0),
+            ("proj_in", 4.0),
+        ] {
+            let module = module(&format!("unet.{path}"));
+            assert_eq!(configs.alpha(&module, 16), Some(alpha), "{path}");
+        }
+        let lookahead = r#"{"unet.alpha_pattern": {"(?!attn1).*": 2}}"#;
+        let error = AdapterConfigs::from_metadata(lookahead).unwrap_err();
+        assert!(error.to_string().contains("(?!attn1).*"), "{error}");
     }
 }

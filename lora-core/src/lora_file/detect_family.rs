@@ -16,8 +16,8 @@ impl LoraFile {
     }
 }
 
-/// Looks at the names first, then at the widths of the down factors, then at their dimensions, which some trainers write
-/// otherwise, then at the metadata.
+/// Looks at the names first, then at the widths of the down factors, then at the metadata; then at the dimensions of
+/// projections, which some trainers write otherwise than the model has them.
 ///
 /// Names are in any layout's spelling. Widths are those of the published models.
 pub(super) fn detect<'a, 'm>(
@@ -32,7 +32,7 @@ pub(super) fn detect<'a, 'm>(
         by_shape = by_shape.or_else(|| of_projection(name, down));
         by_width = by_width.or_else(|| of_width(name, down));
     }
-    by_width.or(by_shape).or_else(|| of_metadata(metadata))
+    by_width.or_else(|| of_metadata(metadata)).or(by_shape)
 }
 
 /// SDXL alone has two text encoders, SGM's names, several transformer blocks in one, and attention in its deepest

@@ -10,7 +10,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 use super::WeightedLora;
 use super::base_layers::BaseLayers;
 use super::fit::{Misfits, layer_of};
-use super::model_folder::write_folder;
+use super::model_folder::{are_nested, write_folder};
+use super::weight_fault::WeightFault;
 use crate::Family;
 use crate::atomic_file::{WriteError, write_atomically};
 use crate::lora_file::{FileDtype, LoraModule, safetensors_header};
@@ -41,6 +42,17 @@ pub enum MergeError {
         base: PathBuf,
         /// What does not fit.
         misfits: Misfits,
+    },
+    /// The folder to write is in the base model's, or the other way round.
+    #[error(
+        "{}: one of it and the base model's folder {} lies inside the other; write to a folder beside the model",
+        target.display(), base.display()
+    )]
+    Nested {
+        /// The folder to write.
+        target: PathBuf,
+        /// The base model.
+        base: PathBuf,
     },
     /// A file of the base model cannot be read.
     #[error(transparent)]
@@ -73,6 +85,12 @@ pub fn merge_into(
     target: &Path,
     device: &Device,
 ) -> Result<Merged, MergeError> {
+    if checkpoint.path().is_dir() && are_nested(checkpoint.path(), target) {
+        return Err(MergeError::Nested {
+            target: target.to_path_buf(),
+            base: checkpoint.path().to_path_buf(),
+        });
+    }
     let base = BaseLayers::of(checkpoint)?;
     let changes = Changes::plan(checkpoint, loras, &base)?;
     let names: Vec<&str> = loras.iter().map(|lora| lora.name).collect();
@@ -178,13 +196,8 @@ impl<'a> Changes<'a> {
             let mut raw = file.read(&name).map_err(io::Error::other)?;
             let key = (file.path().to_path_buf(), name);
             for change in self.0.get(&key).into_iter().flatten() {
-                change.apply(&mut raw, device).ok_or_else(|| {
-                    let dtype = raw.dtype;
-                    io::Error::other(format!(
-                        "{}: a merged value is more than {dtype} can hold",
-                        key.1
-                    ))
-                })?;
+                let named = |fault| io::Error::other(format!("{}: {fault}", key.1));
+                change.apply(&mut raw, device).map_err(named)?;
             }
             writer.write_all(&raw.bytes)?;
         }
@@ -193,25 +206,31 @@ impl<'a> Changes<'a> {
 }
 
 impl Change<'_> {
-    /// Adds the modules to the tensor; `None` when its type is no float or cannot hold a sum.
-    fn apply(&self, raw: &mut RawTensor, device: &Device) -> Option<()> {
-        let dtype = FileDtype::of_stored(raw.dtype)?;
-        let mut values = raw.to_f32()?;
-        let row = values.len() / raw.shape.first()?.max(&1);
+    /// Adds the modules to the tensor.
+    fn apply(&self, raw: &mut RawTensor, device: &Device) -> Result<(), WeightFault> {
+        let stored = WeightFault::Dtype { dtype: raw.dtype };
+        let dtype = FileDtype::of_stored(raw.dtype).ok_or(stored)?;
+        let mut values = raw.to_f32().ok_or(stored)?;
+        if !values.iter().all(|value| value.is_finite()) {
+            return Err(WeightFault::Base);
+        }
+        let row = values.len() / raw.shape.first().copied().unwrap_or(1).max(1);
         let values_of_rows = match &self.rows {
             Some(rows) => &mut values[rows.start * row..rows.end * row],
             None => &mut values[..],
         };
         for (module, strength) in &self.modules {
-            for (value, change) in values_of_rows
-                .iter_mut()
-                .zip(self.delta(module, *strength, device))
-            {
+            let delta = self.delta(module, *strength, device);
+            if !delta.iter().all(|change| change.is_finite()) {
+                return Err(WeightFault::Lora);
+            }
+            for (value, change) in values_of_rows.iter_mut().zip(delta) {
                 *value += change;
             }
         }
-        raw.bytes = dtype.encode(&values)?;
-        Some(())
+        let overflow = WeightFault::Overflow { dtype: raw.dtype };
+        raw.bytes = dtype.encode(&values).ok_or(overflow)?;
+        Ok(())
     }
 
     /// `strength · scale · up · down` in the order of the stored tensor.

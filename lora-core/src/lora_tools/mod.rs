@@ -12,6 +12,7 @@ mod norms;
 mod rank_choice;
 mod resize;
 mod verify;
+mod weight_fault;
 
 use network_entries::network_entries;
 
@@ -23,3 +24,4 @@ pub use norms::{BlockNorm, ModuleNorm, Norms};
 pub use rank_choice::{RankChoice, RankRule};
 pub use resize::{ResizedModule, resize};
 pub use verify::{BaseCheck, Verification, VerifyError};
+pub use weight_fault::WeightFault;

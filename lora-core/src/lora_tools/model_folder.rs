@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use tempfile::TempDir;
+
 use super::base_layers::BaseLayers;
 use crate::atomic_file::WriteError;
 use crate::safetensors_file::SafetensorsFile;
@@ -14,7 +16,8 @@ const WEIGHTS: [&str; 7] = ["safetensors", "bin", "ckpt", "pt", "pth", "msgpack"
 /// Copies the diffusers folder `source` to `target`, with `write` for the weight files that hold layers of `base`.
 ///
 /// Weights of the same networks in another form, such as half precision beside single, are left out: another program
-/// might load them and miss the change. The folder is made under another name and renamed when it is complete.
+/// might load them and miss the change; so are hidden folders. The folder is made under another name and renamed when it
+/// is complete.
 pub(super) fn write_folder(
     source: &Path,
     target: &Path,
@@ -25,13 +28,9 @@ pub(super) fn write_folder(
         path: target.to_path_buf(),
         source,
     };
-    let parent = match target.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
     let temporary = tempfile::Builder::new()
         .prefix(".writing-")
-        .tempdir_in(parent)
+        .tempdir_in(parent(target))
         .map_err(io_error)?;
     let copy = Copy {
         source,
@@ -64,7 +63,10 @@ impl Copy<'_> {
             let path = inside.join(entry.file_name());
             // Follows links: repositories are often folders of links to one store.
             if entry.path().is_dir() {
-                self.folder(&path)?;
+                // `.git` or `.cache`: the history of the folder, no part of the model.
+                if !entry.file_name().to_string_lossy().starts_with('.') {
+                    self.folder(&path)?;
+                }
             } else if self.is_kept(&entry.path()) {
                 fs::copy(entry.path(), self.target.join(&path))?;
             }
@@ -102,17 +104,96 @@ fn form(file: &Path) -> (Option<&std::ffi::OsStr>, bool, bool) {
     )
 }
 
-/// Gives the folder its name; a folder that had it is removed once the new one is there.
-fn put_in_place(temporary: tempfile::TempDir, target: &Path) -> io::Result<()> {
-    let made: PathBuf = temporary.keep();
-    let old = made.with_extension("old");
+/// Whether one of the two folders lies inside the other, so that writing one would change the other.
+pub(super) fn are_nested(source: &Path, target: &Path) -> bool {
+    let (Ok(source), Some(target)) = (source.canonicalize(), canonical(target)) else {
+        return false;
+    };
+    source != target && (target.starts_with(&source) || source.starts_with(&target))
+}
+
+/// The path without links of something that need not be there, though its folder must.
+fn canonical(path: &Path) -> Option<PathBuf> {
+    path.canonicalize().ok().or_else(|| {
+        let folder = parent(path).canonicalize().ok()?;
+        Some(folder.join(path.file_name()?))
+    })
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Gives the folder its name; what had it is removed once the new folder is there, and put back when it cannot be.
+fn put_in_place(temporary: TempDir, target: &Path) -> io::Result<()> {
+    let old = temporary.path().with_extension("old");
     let replaced = target.exists();
     if replaced {
         fs::rename(target, &old)?;
     }
-    fs::rename(&made, target)?;
+    if let Err(error) = fs::rename(temporary.path(), target) {
+        if replaced {
+            fs::rename(&old, target)?;
+        }
+        return Err(error);
+    }
+    // It has another name now, so there is nothing to remove.
+    let _: PathBuf = temporary.keep();
     if replaced {
-        fs::remove_dir_all(&old)?;
+        remove(&old)?;
     }
     Ok(())
+}
+
+fn remove(old: &Path) -> io::Result<()> {
+    if old.is_dir() && !old.is_symlink() {
+        fs::remove_dir_all(old)
+    } else {
+        fs::remove_file(old)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_there_is_put_back_when_the_new_folder_cannot_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("model");
+        fs::create_dir(&target).unwrap();
+        fs::write(target.join("old"), "kept").unwrap();
+        let temporary = || tempfile::tempdir_in(folder.path()).unwrap();
+
+        let lost = temporary();
+        fs::remove_dir(lost.path()).unwrap();
+        put_in_place(lost, &target).unwrap_err();
+        assert!(target.join("old").is_file());
+
+        let made = temporary();
+        fs::write(made.path().join("new"), "there").unwrap();
+        put_in_place(made, &target).unwrap();
+        assert!(target.join("new").is_file() && !target.join("old").exists());
+        let left = fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, 1);
+    }
+
+    #[test]
+    fn folders_inside_one_another_are_known_by_any_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let model = folder.path().join("model");
+        fs::create_dir_all(model.join("unet")).unwrap();
+        for (target, nested) in [
+            (model.join("merged"), true),
+            (model.join("unet/../merged"), true),
+            (folder.path().to_path_buf(), true),
+            (model.clone(), false),
+            (folder.path().join("model-2"), false),
+        ] {
+            assert_eq!(are_nested(&model, &target), nested, "{}", target.display());
+        }
+    }
 }

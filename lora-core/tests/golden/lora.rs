@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lora_core::{
-    BaseModel, TextStates,
+    BaseModel, ModelSource, TextStates,
     adapter::{LoraSpec, SiteWeight, SpecError, Strength, Target},
     lora_file::{FileDtype, LoraFile, LoraModule},
     lora_tools::{WeightedLora, combine},
@@ -46,11 +46,27 @@ fn conditions(text: TextStates, golden: &Golden) -> Conditions {
     Conditions::new(text, &sizes.unwrap_or_default())
 }
 
+/// The model in the diffusers layout, and the single file.
+fn both_layouts(base: &str) -> [BaseModel; 2] {
+    let single_file = ModelSource {
+        path: golden::path(&format!("{base}.safetensors")),
+        config: Some(golden::path(base)),
+        ..ModelSource::default()
+    };
+    let device = Device::flex();
+    [tiny(base), BaseModel::load(&single_file, &device).unwrap()]
+}
+
 fn follow(base: &str, name: &str) {
+    for model in both_layouts(base) {
+        follow_in(model, name);
+    }
+}
+
+fn follow_in(mut model: BaseModel, name: &str) {
     let device = Device::flex();
     let golden = Golden::open(&format!("lora/{name}-outputs.safetensors"));
     let file = LoraFile::read(golden::path(&format!("lora/{name}.safetensors"))).unwrap();
-    let mut model = tiny(base);
     assert_outputs(&model, &golden, "base");
     for (strength, case) in [(1.0, "mult1.0"), (0.5, "mult0.5"), (-0.7, "mult-0.7")] {
         let injected = model.attach(&file, strength, &device).unwrap();
@@ -96,6 +112,7 @@ fn assert_merged_weights(model: &mut BaseModel, golden: &Golden) {
 #[test]
 fn default_networks_equal_kohyas() {
     follow("tiny-sd15", "tiny-sd15-lora");
+    follow("tiny-sd21", "tiny-sd21-lora");
     follow("tiny-sdxl", "tiny-sdxl-lora");
 }
 

@@ -12,7 +12,7 @@ use lora_core::lora_tools::{
     ExtractChoice, ExtractError, MergeError, Misfit, RankChoice, RankRule, Verification,
     WeightedLora, extract, merge_into, resize,
 };
-use lora_core::safetensors_file::SafetensorsFile;
+use lora_core::safetensors_file::{RawTensor, SafetensorsFile};
 use lora_core::weights::{Checkpoint, Component};
 use lora_core::{BaseModel, Family, ModelSource, ModuleName};
 use safetensors::Dtype;
@@ -169,6 +169,7 @@ fn merged_weights_are_those_of_sd_scripts() {
     for (model, name) in [
         ("tiny-sd15", "tiny-sd15-locon"),
         ("tiny-sd15", "tiny-sd15-lora"),
+        ("tiny-sd21", "tiny-sd21-lora"),
         ("tiny-sdxl", "tiny-sdxl-lora"),
     ] {
         let golden = SafetensorsFile::open(repository(&format!(
@@ -421,6 +422,80 @@ fn what_the_number_format_cannot_hold_is_not_written() {
     assert!(!out.exists());
 }
 
+/// Merges into the small SD 1.x file with its first adapted weight changed.
+fn merge_error(lora: &LoraFile, change: impl Fn(&mut RawTensor)) -> String {
+    let target = tempfile::tempdir().unwrap();
+    let base = target.path().join("base.safetensors");
+    let file = SafetensorsFile::open(repository("testdata/golden/tiny-sd15.safetensors")).unwrap();
+    let changed = "model.diffusion_model.input_blocks.1.1.proj_in.weight";
+    let tensors: Vec<_> = file
+        .names()
+        .into_iter()
+        .map(|name| {
+            let mut raw = file.read(&name).unwrap();
+            if name == changed {
+                change(&mut raw);
+            }
+            (name, raw)
+        })
+        .collect();
+    let views = tensors.iter().map(|(name, raw)| {
+        let view = TensorView::new(raw.dtype, raw.shape.clone(), &raw.bytes);
+        (name, view.unwrap())
+    });
+    fs::write(&base, safetensors::serialize(views, None).unwrap()).unwrap();
+    let checkpoint = Checkpoint::open(&base, Some(&folder("tiny-sd15"))).unwrap();
+    let loras = [weighted("a", lora, 1.0)];
+    let out = target.path().join("merged.safetensors");
+    let error = merge_into(&checkpoint, &loras, &out, &Device::default()).unwrap_err();
+    let text = error.to_string();
+    assert!(
+        text.contains("proj_in.weight: ") || text.contains(".weight: a LoRA"),
+        "{text}"
+    );
+    text
+}
+
+#[test]
+fn what_cannot_be_merged_is_told_by_its_cause() {
+    let file = lora("tiny-sd15-lora");
+    let none = merge_error(&file, |raw| {
+        raw.bytes[..2].copy_from_slice(&f16::NAN.to_le_bytes());
+    });
+    assert!(none.contains("the base model itself holds"), "{none}");
+    let whole = merge_error(&file, |raw| raw.dtype = Dtype::I16);
+    assert!(whole.contains("stored as I16"), "{whole}");
+    let mut broken = file;
+    for module in broken.modules.values_mut() {
+        module.up = TensorData::full(module.up.shape().clone(), f32::NAN);
+    }
+    let none = merge_error(&broken, |_| ());
+    assert!(none.contains("a LoRA's correction of it"), "{none}");
+}
+
+#[test]
+fn a_folder_is_not_merged_into_itself_and_its_history_stays_behind() {
+    let target = tempfile::tempdir().unwrap();
+    let model = target.path().join("model");
+    copy_folder(&folder("tiny-sd15"), &model);
+    fs::create_dir(model.join(".git")).unwrap();
+    fs::write(model.join(".git/config"), "large").unwrap();
+    let checkpoint = Checkpoint::open(&model, None).unwrap();
+    let file = lora("tiny-sd15-lora");
+    let merge = |out: &Path| {
+        let loras = [weighted("a", &file, 1.0)];
+        merge_into(&checkpoint, &loras, out, &Device::default())
+    };
+    for out in [model.join("merged"), target.path().to_path_buf()] {
+        let error = merge(&out).unwrap_err();
+        assert!(matches!(error, MergeError::Nested { .. }), "{error}");
+    }
+    assert!(!model.join("merged").exists() && model.join("unet").is_dir());
+    let out = target.path().join("merged");
+    merge(&out).unwrap();
+    assert!(out.join("unet").is_dir() && !out.join(".git").exists());
+}
+
 /// The difference of a model and itself with a LoRA merged in is that LoRA, whichever layouts the two have.
 #[test]
 fn what_was_merged_is_extracted_again() {
@@ -511,6 +586,7 @@ fn a_file_that_fits_is_told_so_and_what_it_leaves_out() {
     for (name, model) in [
         ("tiny-sd15-locon", "tiny-sd15"),
         ("tiny-sd15-lora", "tiny-sd15"),
+        ("tiny-sd21-lora", "tiny-sd21"),
         ("tiny-sdxl-lora", "tiny-sdxl"),
     ] {
         for (path, config) in [

@@ -13,7 +13,11 @@ use safetensors::tensor::{Dtype, TensorView};
 
 use crate::{golden_json, repository};
 
-const TINY: [(&str, Family); 2] = [("tiny-sd15", Family::Sd1), ("tiny-sdxl", Family::Sdxl)];
+const TINY: [(&str, Family); 3] = [
+    ("tiny-sd15", Family::Sd1),
+    ("tiny-sd21", Family::Sd2),
+    ("tiny-sdxl", Family::Sdxl),
+];
 
 fn golden(name: &str) -> LoraFile {
     LoraFile::read(repository(&format!(
