@@ -25,6 +25,9 @@ pub(crate) struct ModelArguments {
     /// The model predicts the velocity (or not, with `false`), where its files do not say so
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     v_prediction: Option<bool>,
+    /// The model's noise ends in pure noise (or not, with `false`), where its files do not say so
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    zero_terminal_snr: Option<bool>,
     /// Number format of the model's weights
     #[arg(long, value_name = "FORMAT", value_parser = precision(), default_value = "f32")]
     precision: Precision,
@@ -38,12 +41,15 @@ pub(crate) struct ModelArguments {
 }
 
 impl ModelArguments {
-    /// Loads the model; says which device was taken.
+    /// Loads the model; says which device was taken, and what may not be expected of the model.
     pub(crate) fn load(&self, printer: &Printer) -> anyhow::Result<(BaseModel, Device)> {
         let choice = self.device.settle()?;
         let device = choice.resolve()?;
         printer.note(&format!("device: {choice}"));
         let model = BaseModel::load(&self.source(), &device)?;
+        for note in &model.notes {
+            printer.note(note);
+        }
         Ok((model, device))
     }
 
@@ -54,6 +60,7 @@ impl ModelArguments {
             config: self.config.clone(),
             vae: self.vae.clone(),
             prediction_type: self.v_prediction.map(PredictionType::of_velocity),
+            zero_terminal_snr: self.zero_terminal_snr,
             precision: self.precision,
         }
     }

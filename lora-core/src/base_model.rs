@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use crate::{
     Family, Matrices, ModelConfigs, ModelSource, Part, Precision, TextConditioner,
     adapter::{self, Injected, LoraSpec, Sites, SpecError, Strength},
-    diffusion::{PredictionType, SchedulerConfig},
+    diffusion::SchedulerConfig,
     lora_file::LoraFile,
     unet::UNet,
     vae::Vae,
@@ -32,6 +32,8 @@ pub struct BaseModel {
     pub scheduler: SchedulerConfig,
     /// Side in pixels of the pictures it was trained on.
     pub native_side: u32,
+    /// What a user may not expect of it: one sentence each.
+    pub notes: Vec<String>,
 }
 
 impl BaseModel {
@@ -43,15 +45,8 @@ impl BaseModel {
     /// [`CheckpointError`]; missing, misshapen and unexpected tensors of all networks are reported together.
     pub fn load(source: &ModelSource, device: &Device) -> Result<Self, CheckpointError> {
         let checkpoint = Checkpoint::open(&source.path, source.config.as_deref())?;
-        let configs = ModelConfigs::read(&checkpoint)?;
-        let mut scheduler = configs.scheduler.clone();
-        let marked = checkpoint.marks_v_prediction();
-        if let Some(prediction_type) = source
-            .prediction_type
-            .or(marked.then_some(PredictionType::VPrediction))
-        {
-            scheduler.prediction_type = prediction_type;
-        }
+        let (configs, notes) = ModelConfigs::read_for(&checkpoint, source)?;
+        let scheduler = configs.scheduler.clone();
         let (family, native_side) = (configs.family, configs.native_side());
         let reader = NetworkReader::new(source.clone(), configs, device.clone());
         let mut problems = Vec::new();
@@ -67,6 +62,7 @@ impl BaseModel {
             vae: Part::reread(vae, move || vae_reader.again(NetworkReader::vae)),
             scheduler,
             native_side,
+            notes,
         })
     }
 
@@ -98,6 +94,7 @@ impl BaseModel {
             vae: Part::reread(build.vae(), move || Ok(vae_again.vae())),
             scheduler: configs.scheduler.clone(),
             native_side: configs.native_side(),
+            notes: Vec::new(),
         }
     }
 

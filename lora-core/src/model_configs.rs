@@ -1,7 +1,9 @@
+mod training_settings;
+
 use serde::de::DeserializeOwned;
 
 use crate::{
-    Family,
+    Family, ModelSource,
     diffusion::SchedulerConfig,
     text_encoder::TextEncoderConfig,
     unet::UNetConfig,
@@ -47,11 +49,28 @@ impl ModelConfigs {
         }
     }
 
-    /// What the checkpoint's configs say, checked to be something that the networks can do.
+    /// What the checkpoint's configs say, or the published ones with what its file says, checked to be something that
+    /// the networks can do.
     ///
     /// # Errors
     /// A config that is missing, cannot be parsed or asks for the impossible, by file and field.
     pub fn read(checkpoint: &Checkpoint) -> Result<Self, CheckpointError> {
+        let (configs, _) = Self::read_for(checkpoint, &ModelSource::default())?;
+        Ok(configs)
+    }
+
+    /// As [`Self::read`], with what `source` overrules; also gives what a user may not expect of it.
+    pub(crate) fn read_for(
+        checkpoint: &Checkpoint,
+        source: &ModelSource,
+    ) -> Result<(Self, Vec<String>), CheckpointError> {
+        let mut configs = Self::stated(checkpoint)?;
+        let notes = training_settings::settle(&mut configs, checkpoint.marks(), source);
+        Ok((configs, notes))
+    }
+
+    /// What the configs say by themselves.
+    fn stated(checkpoint: &Checkpoint) -> Result<Self, CheckpointError> {
         let unet: UNetConfig = checkpoint.config(Component::UNet)?;
         let vae = vae_config(checkpoint)?;
         refuse(checkpoint, Component::UNet, unet.unsupported())?;
@@ -73,6 +92,10 @@ impl ModelConfigs {
     /// Side in pixels of the pictures it was trained on.
     pub fn native_side(&self) -> u32 {
         (self.unet.sample_size * self.vae.reduction()) as u32
+    }
+
+    fn set_native_side(&mut self, side: u32) {
+        self.unet.sample_size = side as usize / self.vae.reduction();
     }
 }
 

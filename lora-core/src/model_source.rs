@@ -13,6 +13,8 @@ pub struct ModelSource {
     pub vae: Option<PathBuf>,
     /// What the UNet predicts, where the checkpoint does not say it rightly.
     pub prediction_type: Option<PredictionType>,
+    /// Whether its noise ends in pure noise, where the checkpoint does not say it rightly.
+    pub zero_terminal_snr: Option<bool>,
     /// The number format of the weights in memory.
     pub precision: Precision,
 }

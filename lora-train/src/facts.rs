@@ -1,12 +1,15 @@
 //! What saved files tell about their training.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use lora_core::{
     BaseModel, Precision,
     adapter::{LoraSpec, Target},
     diffusion::PredictionType,
-    lora_file::{DatasetFolder, ModelHashes, TrainingFacts},
+    lora_file::{DatasetFolder, ModelHashes, NoiseFacts, TrainingFacts},
 };
 use lora_data::{Dataset, dataset_dirs, tag_frequency};
 use lora_optim::ScheduleKind;
@@ -24,6 +27,7 @@ pub(crate) fn facts(
     plan: &Plan,
 ) -> TrainingFacts {
     let path = &config.model.path;
+    let vae = config.model.vae.as_deref();
     let folders = dataset_dirs(data.entries())
         .into_iter()
         .map(|(name, folder)| {
@@ -54,14 +58,10 @@ pub(crate) fn facts(
     TrainingFacts {
         output_name: config.output.name.clone(),
         training_comment: config.output.comment.clone(),
-        sd_model: path
-            .file_name()
-            .map(|name| name.to_string_lossy().into_owned()),
-        // A model folder has no hash that other programs know.
-        sd_model_hashes: path
-            .is_file()
-            .then(|| ModelHashes::of_file(path).ok())
-            .flatten(),
+        sd_model: name_of(path),
+        sd_model_hashes: hashes_of(path),
+        vae: vae.and_then(name_of),
+        vae_hashes: vae.and_then(hashes_of),
         network_dim: config.lora.rank,
         network_alpha: config.lora.alpha.into(),
         learning_rate: config.train.unet_lr,
@@ -101,11 +101,27 @@ pub(crate) fn facts(
         family: model.family,
         v_prediction: model.scheduler.prediction_type == PredictionType::VPrediction,
         noise_offset: config.objective.noise_offset,
+        noise: NoiseFacts {
+            zero_terminal_snr: model.scheduler.rescale_betas_zero_snr,
+            ..NoiseFacts::default()
+        },
         min_snr_gamma: config.objective.min_snr_gamma,
         session_id: config.train.seed as u32,
         training_started_at: now(),
         ..TrainingFacts::default()
     }
+}
+
+fn name_of(path: &Path) -> Option<String> {
+    let name = path.file_name()?;
+    Some(name.to_string_lossy().into_owned())
+}
+
+/// Hashes of a file; a folder has none that other programs know.
+fn hashes_of(path: &Path) -> Option<ModelHashes> {
+    path.is_file()
+        .then(|| ModelHashes::of_file(path).ok())
+        .flatten()
 }
 
 /// kohya's `ss_network_args`: rank and alpha of the convolutions, where they are trained.

@@ -224,20 +224,11 @@ impl Trainer {
     }
 }
 
-/// What a user may not expect of this model.
+/// What a user may not expect of this model with these settings.
 fn model_notes(config: &TrainConfig, model: &BaseModel) -> Vec<String> {
-    let mut notes = Vec::new();
+    let mut notes = model.notes.clone();
     if model.family == Family::Sdxl && config.model.clip_skip > 1 {
         notes.push("model.clip_skip has no effect on SDXL, which takes its own layers".to_owned());
-    }
-    let settings = &config.model;
-    let is_unclear = settings.path.is_file() && settings.config.is_none();
-    if model.family == Family::Sd2 && is_unclear && settings.v_prediction.is_none() {
-        notes.push(
-            "a single SD 2.x file does not tell what it predicts; taken for velocity, as 2.1 at 768 pixels does. For \
-             2.x base models set model.v_prediction = false"
-                .to_owned(),
-        );
     }
     notes
 }

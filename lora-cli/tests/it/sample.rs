@@ -72,6 +72,23 @@ fn pictures_carry_their_settings_and_the_lora_shows() {
     assert_ne!(pixels(&on), pixels(&off));
 }
 
+/// What a run would note of its model, pictures drawn from it are told too.
+#[test]
+fn what_may_not_be_expected_of_the_model_is_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let model = format!("{MINI}/base");
+    let draw = |option: &str| {
+        let arguments = [
+            "sample", "-m", &model, option, "-s", "1", "-l", "1", "a cat",
+        ];
+        let output = run(folder.path(), &arguments);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stderr)
+    };
+    assert!(draw("--zero-terminal-snr").contains("zero terminal SNR is for models"));
+    assert!(!draw("--zero-terminal-snr=false").contains("zero terminal SNR"));
+}
+
 /// The first twelve digits of the hash that a LoRA file states.
 fn hash_of(path: &Path) -> String {
     let file = LoraFile::read(path).expect("a LoRA file");

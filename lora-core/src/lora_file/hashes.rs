@@ -15,7 +15,8 @@ const LEGACY_RANGE: Range<usize> = 0x10_0000..0x11_0000;
 /// How many hexadecimal digits of that hash are used.
 const LEGACY_DIGITS: usize = 8;
 
-/// Both hashes of a base model file, for `ss_sd_model_hash` and `ss_new_sd_model_hash`.
+/// Both hashes of a model's file: of a base model for `ss_sd_model_hash` and `ss_new_sd_model_hash`, of a VAE for
+/// `ss_vae_hash` and `ss_new_vae_hash`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelHashes {
     /// First 8 digits of the SHA-256 of the 64 KiB at 1 MiB.

@@ -13,7 +13,8 @@ pub enum Privacy {
     /// Everything that sd-scripts would write.
     #[default]
     Open,
-    /// No tags, no folder names and no name of the base model's file. Its hash stays: it says what the LoRA fits.
+    /// No tags, no folder names and no names of the base model's and the VAE's files. Their hashes stay: they
+    /// say what the LoRA fits.
     Private,
 }
 
@@ -61,6 +62,10 @@ impl TrainingFacts {
         if let Some(hashes) = &self.sd_model_hashes {
             entries.push(("sd_model_hash", hashes.legacy.clone()));
             entries.push(("new_sd_model_hash", hashes.sha256.clone()));
+        }
+        if let Some(hashes) = &self.vae_hashes {
+            entries.push(("vae_hash", hashes.legacy.clone()));
+            entries.push(("new_vae_hash", hashes.sha256.clone()));
         }
         entries
     }
@@ -153,13 +158,11 @@ impl TrainingFacts {
             ("reg_dataset_dirs", json(&self.reg_dataset_dirs)),
             ("tag_frequency", json(&self.tag_frequency)),
         ];
-        let name = self
-            .sd_model
-            .as_deref()
-            .map(Path::new)
-            .and_then(Path::file_name);
-        if let Some(name) = name {
-            entries.push(("sd_model_name", name.to_string_lossy().into_owned()));
+        for (key, path) in [("sd_model_name", &self.sd_model), ("vae_name", &self.vae)] {
+            let name = path.as_deref().map(Path::new).and_then(Path::file_name);
+            if let Some(name) = name {
+                entries.push((key, name.to_string_lossy().into_owned()));
+            }
         }
         entries
     }

@@ -252,10 +252,12 @@ fn metadata(
     tuned: &Checkpoint,
     modules: &BTreeMap<String, LoraModule>,
 ) -> BTreeMap<String, String> {
-    let scheduler = tuned.config::<SchedulerConfig>(Component::Scheduler);
-    let v_prediction = tuned.marks_v_prediction()
-        || scheduler
-            .is_ok_and(|scheduler| scheduler.prediction_type == PredictionType::VPrediction);
+    let marked = tuned.marks().and_then(|marks| marks.prediction_type);
+    let configured = || {
+        let scheduler = tuned.config::<SchedulerConfig>(Component::Scheduler).ok()?;
+        Some(scheduler.prediction_type)
+    };
+    let v_prediction = marked.or_else(configured) == Some(PredictionType::VPrediction);
     let name = |checkpoint: &Checkpoint| {
         let name = checkpoint.path().file_name().unwrap_or_default();
         name.to_string_lossy().into_owned()

@@ -9,9 +9,9 @@ use burn::tensor::{Device, FloatDType};
 use serde::de::DeserializeOwned;
 
 use super::{
-    CheckpointError, Component, OtherModel, Place, TensorProblem, TensorSource, WeightReader,
-    Weights, component_files::ComponentFiles, layout::Layout, pytorch_file, recognise,
-    weight_files,
+    CheckpointError, Component, Marks, OtherModel, Place, TensorProblem, TensorSource,
+    WeightReader, Weights, component_files::ComponentFiles, layout::Layout, pytorch_file,
+    recognise, weight_files,
 };
 use crate::{Family, safetensors_file::SafetensorsFile};
 
@@ -22,7 +22,7 @@ pub struct Checkpoint {
     family: Family,
     configs: Configs,
     components: BTreeMap<Component, ComponentFiles>,
-    marks_v_prediction: bool,
+    marks: Option<Marks>,
 }
 
 /// Where the configs of the networks come from.
@@ -73,7 +73,7 @@ impl Checkpoint {
             family,
             configs: Configs::Model(configs.to_path_buf()),
             components: components.collect::<Result<_, _>>()?,
-            marks_v_prediction: false,
+            marks: None,
         })
     }
 
@@ -94,6 +94,7 @@ impl Checkpoint {
                 });
             }
         };
+        let marks = matches!(configs, Configs::Published(_)).then(|| Marks::of(&file));
         let components = of_family(family).filter_map(|component| {
             let layout = Layout::of_single_file(family, component)?;
             Some((component, ComponentFiles::new(vec![file.clone()], layout)))
@@ -103,7 +104,7 @@ impl Checkpoint {
             family,
             configs,
             components: components.collect(),
-            marks_v_prediction: says_v_prediction(&file),
+            marks,
         })
     }
 
@@ -166,7 +167,7 @@ impl Checkpoint {
             family,
             configs,
             components: BTreeMap::from([(Component::Vae, files)]),
-            marks_v_prediction: false,
+            marks: None,
         }
     }
 
@@ -180,12 +181,10 @@ impl Checkpoint {
         self.family
     }
 
-    /// Whether a single file says that its UNet predicts v: by a tensor called `v_pred`, as fine-tunes of SDXL carry
-    /// it, or by `modelspec.prediction_type` in its metadata.
-    ///
-    /// False means nothing: most files that predict v do not say it. A folder's scheduler config is the place to look.
-    pub fn marks_v_prediction(&self) -> bool {
-        self.marks_v_prediction
+    /// What a single file says of itself where its configs are the published model's; `None` where configs of its own
+    /// say it.
+    pub fn marks(&self) -> Option<Marks> {
+        self.marks
     }
 
     /// The folder of the checkpoint's own tokenizer, if it carries one.
@@ -305,8 +304,4 @@ fn config_of_family(
         config: folder.to_path_buf(),
         found,
     })
-}
-
-fn says_v_prediction(file: &SafetensorsFile) -> bool {
-    file.info("v_pred").is_some() || file.metadata("modelspec.prediction_type") == Some("v")
 }

@@ -227,16 +227,18 @@ fn half_precision_bases_answer_nearly_the_same() {
 }
 
 #[test]
-fn another_vae_and_prediction_type_overrule_the_models_own() {
+fn another_vae_and_noise_overrule_the_models_own() {
     let golden = Golden::open("forward/tiny-sdxl.safetensors");
     for vae in ["tiny-sdxl/vae", "tiny-sdxl"] {
         let source = ModelSource {
             vae: Some(golden::path(vae)),
             prediction_type: Some(PredictionType::VPrediction),
+            zero_terminal_snr: Some(true),
             ..ModelSource::new(golden::path("tiny-sd15"))
         };
         let mut model = BaseModel::load(&source, &Device::flex()).unwrap();
         assert_eq!(model.scheduler.prediction_type, PredictionType::VPrediction);
+        assert!(model.scheduler.rescale_betas_zero_snr);
         assert!((model.vae.scaling_factor() - 0.13025).abs() < 1e-9);
         // Also when it is read again.
         for _ in 0..2 {

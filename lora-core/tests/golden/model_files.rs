@@ -61,11 +61,18 @@ pub fn ask_for_all(file: &SafetensorsFile, weights: &Weights<'_>) {
 
 /// Writes tensors of zeros, or copies of a file's tensors under other names.
 pub fn write(to: &Path, tensors: &[(String, RawTensor)]) {
+    write_with(to, tensors, &[]);
+}
+
+/// As [`write`], with metadata.
+pub fn write_with(to: &Path, tensors: &[(String, RawTensor)], metadata: &[(&str, &str)]) {
+    let metadata = metadata.iter();
+    let metadata = metadata.map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
     let views = tensors.iter().map(|(name, tensor)| {
         let view = TensorView::new(tensor.dtype, tensor.shape.clone(), &tensor.bytes);
         (name, view.unwrap())
     });
-    serialize_to_file(views, None, to).unwrap();
+    serialize_to_file(views, Some(metadata.collect()), to).unwrap();
 }
 
 pub fn zeros(name: &str, shape: &[usize]) -> (String, RawTensor) {
@@ -82,6 +89,24 @@ pub fn open(tensors: &[(String, RawTensor)]) -> Result<Checkpoint, CheckpointErr
     let file = folder.path().join("model.safetensors");
     write(&file, tensors);
     Checkpoint::open(&file, None)
+}
+
+/// The tensors by which a file is known to be of a family's published shape.
+pub fn published(family: Family) -> Vec<(String, RawTensor)> {
+    let (block, width, text) = match family {
+        Family::Sd1 => (1, [320, 768], "cond_stage_model.transformer.text_model.a"),
+        Family::Sd2 => (1, [320, 1024], "cond_stage_model.model.ln_final.bias"),
+        Family::Sdxl => (
+            4,
+            [640, 2048],
+            "conditioner.embedders.1.model.ln_final.bias",
+        ),
+    };
+    vec![
+        zeros(CONVOLUTION, &[320, 4, 3, 3]),
+        zeros(&attention(block), &width),
+        zeros(text, &[1]),
+    ]
 }
 
 /// The first convolution, by whose inputs a UNet is known.

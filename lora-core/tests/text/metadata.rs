@@ -189,6 +189,31 @@ fn a_private_file_tells_no_names_and_no_tags() {
     }
 }
 
+/// sd-scripts writes all three where `--vae` names a file, and none otherwise.
+#[test]
+fn another_vae_is_told_by_name_and_hashes() {
+    let model = facts();
+    let with_vae = TrainingFacts {
+        vae: Some("/models/orange.vae.safetensors".to_owned()),
+        vae_hashes: model.sd_model_hashes.clone(),
+        ..model.clone()
+    };
+    let (without, with) = (
+        model.metadata(Privacy::Open),
+        with_vae.metadata(Privacy::Open),
+    );
+    assert_eq!(with["ss_vae_name"], "orange.vae.safetensors");
+    assert_eq!(with["ss_vae_hash"], with["ss_sd_model_hash"]);
+    assert_eq!(with["ss_new_vae_hash"], with["ss_new_sd_model_hash"]);
+    let added: Vec<_> = with
+        .keys()
+        .filter(|key| !without.contains_key(*key))
+        .collect();
+    assert_eq!(added, ["ss_new_vae_hash", "ss_vae_hash", "ss_vae_name"]);
+    let private = with_vae.metadata(Privacy::Private);
+    assert!(private.contains_key("ss_vae_hash") && !private.contains_key("ss_vae_name"));
+}
+
 #[test]
 fn a_path_is_never_written() {
     let open = facts().metadata(Privacy::Open);

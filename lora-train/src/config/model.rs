@@ -18,6 +18,9 @@ pub struct ModelConfig {
     /// Whether the UNet predicts the velocity instead of the noise; what the model says when left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub v_prediction: Option<bool>,
+    /// Whether the noise is rescaled to end in pure noise (zero terminal SNR); what the model says when left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub zero_terminal_snr: Option<bool>,
     /// Whether the VAE, and text encoders that are not trained, are freed while they are not needed and read again for
     /// each preview.
     pub offload: bool,
@@ -36,6 +39,7 @@ impl Default for ModelConfig {
             config: None,
             vae: None,
             v_prediction: None,
+            zero_terminal_snr: None,
             offload: false,
             precision: Precision::F32,
             clip_skip: 1,
@@ -52,6 +56,7 @@ impl ModelConfig {
             config: self.config.clone(),
             vae: self.vae.clone(),
             prediction_type: self.v_prediction.map(PredictionType::of_velocity),
+            zero_terminal_snr: self.zero_terminal_snr,
             precision: self.precision,
         }
     }

@@ -73,6 +73,7 @@ impl Fingerprints {
             config,
             vae,
             prediction_type,
+            zero_terminal_snr,
             precision,
         } = source;
         let mut parts = Vec::new();
@@ -84,7 +85,8 @@ impl Fingerprints {
             look_at(&path, &mut parts)?;
         }
         // Strings and numbers serialise without fail.
-        let model = serde_json::to_vec(&(parts, prediction_type, precision)).unwrap_or_default();
+        let settings = (prediction_type, zero_terminal_snr, precision);
+        let model = serde_json::to_vec(&(parts, settings)).unwrap_or_default();
         let mut loras = BTreeMap::new();
         for lora in cells.cells.iter().flatten().flat_map(|cell| &cell.loras) {
             if !loras.contains_key(&lora.path) {
@@ -220,6 +222,11 @@ mod tests {
             ..source.clone()
         };
         assert_ne!(first.model, read(&half).model);
+        let zero = ModelSource {
+            zero_terminal_snr: Some(true),
+            ..source.clone()
+        };
+        assert_ne!(first.model, read(&zero).model);
         let file = fs::File::options()
             .write(true)
             .open(&weights)

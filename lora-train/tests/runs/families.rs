@@ -54,6 +54,30 @@ fn every_family_trains_draws_and_saves_a_file_that_fits_it() {
     }
 }
 
+/// A noise that does not suit the prediction is noted before the run, and told by the file as all settings are.
+#[test]
+fn settings_of_the_model_are_noted_and_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = on("tiny-sd15", folder.path());
+    config.preview.every = 0;
+    config.model.zero_terminal_snr = Some(true);
+    config.model.config = Some(golden("tiny-sd15"));
+    config.model.vae = Some(golden("tiny-sd15/vae/diffusion_pytorch_model.safetensors"));
+    let trainer = Trainer::open(config).unwrap();
+    let notes = &trainer.plan().notes;
+    assert!(
+        notes.iter().any(|note| note.contains("zero terminal SNR")),
+        "{notes:?}"
+    );
+    let mut quiet = |_: &Event<'_>| ControlFlow::Continue(());
+    trainer.run(&mut quiet).unwrap();
+    let file = LoraFile::read(folder.path().join("out/thing.safetensors")).unwrap();
+    assert_eq!(file.metadata["ss_zero_terminal_snr"], "True");
+    let name = "diffusion_pytorch_model.safetensors";
+    assert_eq!(file.metadata["ss_vae_name"], name);
+    assert_eq!(file.metadata["ss_new_vae_hash"].len(), 64);
+}
+
 /// The bytes of the trained tensors and of the last preview of a run on the tiny SDXL model without text training.
 fn frozen_text(change: impl FnOnce(&mut TrainConfig)) -> (LoraFile, Vec<u8>) {
     let folder = tempfile::tempdir().unwrap();

@@ -50,6 +50,10 @@ pub struct TrainingFacts {
     pub sd_model: Option<String>,
     /// Hashes of the base model's file, when it is one file.
     pub sd_model_hashes: Option<ModelHashes>,
+    /// File name or path of the VAE that stood in for the base model's, if one did; only the name is written.
+    pub vae: Option<String>,
+    /// Hashes of that VAE's file, when it is one file.
+    pub vae_hashes: Option<ModelHashes>,
 
     /// Rank of the adapters.
     pub network_dim: usize,
@@ -168,6 +172,8 @@ impl Default for TrainingFacts {
             family: Family::default(),
             sd_model: None,
             sd_model_hashes: None,
+            vae: None,
+            vae_hashes: None,
             network_dim: 4,
             network_alpha: 1.0,
             network_dropout: None,
