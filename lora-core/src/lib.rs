@@ -28,6 +28,7 @@ pub mod prompt_syntax;
 mod resample;
 mod resnet;
 pub mod safetensors_file;
+mod size_limits;
 mod text_conditioner;
 pub mod text_encoder;
 pub mod tokenizer;

@@ -1,3 +1,4 @@
+mod fit;
 mod training_settings;
 
 use serde::de::DeserializeOwned;
@@ -5,6 +6,7 @@ use serde::de::DeserializeOwned;
 use crate::{
     Family, ModelSource,
     diffusion::SchedulerConfig,
+    size_limits::Refused,
     text_encoder::TextEncoderConfig,
     unet::UNetConfig,
     vae::VaeConfig,
@@ -72,21 +74,37 @@ impl ModelConfigs {
     /// What the configs say by themselves.
     fn stated(checkpoint: &Checkpoint) -> Result<Self, CheckpointError> {
         let unet: UNetConfig = checkpoint.config(Component::UNet)?;
-        let vae = vae_config(checkpoint)?;
         refuse(checkpoint, Component::UNet, unet.unsupported())?;
+        let family = unet.family();
+        let text = text_components(family).iter().map(|&component| {
+            let text: TextEncoderConfig = checkpoint.config(component)?;
+            refuse(checkpoint, component, text.unsupported())?;
+            Ok(text)
+        });
+        let text = text.collect::<Result<_, CheckpointError>>()?;
         let scheduler: SchedulerConfig = checkpoint.config(Component::Scheduler)?;
         refuse(checkpoint, Component::Scheduler, scheduler.unsupported())?;
-        let family = unet.family();
-        let text = text_components(family)
-            .iter()
-            .map(|&component| checkpoint.config(component));
-        Ok(Self {
+        let configs = Self {
             family,
-            text: text.collect::<Result<_, _>>()?,
+            text,
+            vae: read_vae(checkpoint)?,
             scheduler,
             unet,
-            vae,
-        })
+        };
+        match fit::misfit(&configs) {
+            Some((component, found)) => {
+                refuse(checkpoint, component, Some(found)).map(|()| configs)
+            }
+            None => Ok(configs),
+        }
+    }
+
+    /// The config of another model's VAE that is to stand in for this one's.
+    pub(crate) fn other_vae(&self, vae: &Checkpoint) -> Result<VaeConfig, CheckpointError> {
+        let config = read_vae(vae)?;
+        let unfit = fit::unfit_latents(&config, self.unet.in_channels);
+        refuse(vae, Component::Vae, unfit)?;
+        Ok(config)
     }
 
     /// Side in pixels of the pictures it was trained on.
@@ -100,7 +118,7 @@ impl ModelConfigs {
 }
 
 /// The config of a checkpoint's VAE, checked.
-pub(crate) fn vae_config(checkpoint: &Checkpoint) -> Result<VaeConfig, CheckpointError> {
+fn read_vae(checkpoint: &Checkpoint) -> Result<VaeConfig, CheckpointError> {
     let vae: VaeConfig = checkpoint.config(Component::Vae)?;
     refuse(checkpoint, Component::Vae, vae.unsupported())?;
     Ok(vae)
@@ -111,10 +129,10 @@ fn published<T: DeserializeOwned>(component: Component, family: Family) -> T {
     serde_json::from_str(component.published_config(family)).expect("a valid built-in config")
 }
 
-fn refuse(
+pub(crate) fn refuse(
     checkpoint: &Checkpoint,
     component: Component,
-    found: Option<(&'static str, String)>,
+    found: Option<Refused>,
 ) -> Result<(), CheckpointError> {
     match found {
         Some((field, value)) => Err(CheckpointError::Unsupported {

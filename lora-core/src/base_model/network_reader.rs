@@ -5,7 +5,9 @@ use burn::tensor::{Device, FloatDType};
 use super::text_tower::{published_tokenizer, text_encoder};
 use crate::{
     ModelConfigs, ModelSource, TextConditioner, TextTower,
-    model_configs::{text_components, vae_config},
+    model_configs::{refuse, text_components},
+    size_limits::Refused,
+    text_encoder::TextEncoderConfig,
     tokenizer::Tokenizer,
     unet::UNet,
     vae::Vae,
@@ -56,17 +58,18 @@ impl NetworkReader {
         let family = self.configs.family;
         let components = text_components(family).iter().zip(&self.configs.text);
         let towers = components.enumerate().map(|(index, (&component, config))| {
-            let dtype = self.source.precision.into();
-            let encoder =
-                checkpoint.build(component, &self.device, dtype, problems, |weights| {
-                    text_encoder(family, index, config, weights)
-                })?;
             let folder = checkpoint.path().join(TOKENIZER_FOLDERS[index]);
             let tokenizer = if folder.is_dir() {
                 Tokenizer::from_folder(&folder)?
             } else {
                 published_tokenizer(family, index)
             };
+            refuse(checkpoint, component, too_few_words(config, &tokenizer))?;
+            let dtype = self.source.precision.into();
+            let encoder =
+                checkpoint.build(component, &self.device, dtype, problems, |weights| {
+                    text_encoder(family, index, config, weights)
+                })?;
             Ok(TextTower { tokenizer, encoder })
         });
         let towers = towers.collect::<Result<_, CheckpointError>>()?;
@@ -98,7 +101,7 @@ impl NetworkReader {
         // A VAE's folder describes it; a file has the shape that the model's own has.
         let described = source.vae.as_ref().is_some_and(|path| path.is_dir());
         let config = match &other {
-            Some(vae) if described => vae_config(vae)?,
+            Some(vae) if described => self.configs.other_vae(vae)?,
             _ => self.configs.vae.clone(),
         };
         let checkpoint = other.as_ref().unwrap_or(checkpoint);
@@ -106,6 +109,13 @@ impl NetworkReader {
         let dtype = FloatDType::F32;
         checkpoint.build(Component::Vae, &self.device, dtype, problems, build)
     }
+}
+
+/// Whether a tokenizer has ids that a text encoder has no embedding for.
+fn too_few_words(config: &TextEncoderConfig, tokenizer: &Tokenizer) -> Option<Refused> {
+    let (words, highest) = (config.vocab_size, tokenizer.highest_id());
+    let value = || format!("{words} for a tokenizer of ids up to {highest}");
+    (words <= highest as usize).then(|| ("vocab_size", value()))
 }
 
 /// # Errors

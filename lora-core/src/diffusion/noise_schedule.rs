@@ -96,12 +96,16 @@ impl SchedulerConfig {
     /// The first field whose value no walk can be made of, if any.
     pub fn unsupported(&self) -> Option<(&'static str, String)> {
         let betas = [("beta_start", self.beta_start), ("beta_end", self.beta_end)];
+        // Without any noise at its start, a schedule divides by zero.
         let outside = betas
             .into_iter()
-            .find(|(_, beta)| !(0.0..1.0).contains(beta));
+            .find(|&(_, beta)| !(beta > 0.0 && beta < 1.0));
         if !(2..=MOST_TIMESTEPS).contains(&self.num_train_timesteps) {
             let value = self.num_train_timesteps.to_string();
             return Some(("num_train_timesteps", value));
+        }
+        if self.steps_offset >= self.num_train_timesteps {
+            return Some(("steps_offset", self.steps_offset.to_string()));
         }
         outside.map(|(field, value)| (field, value.to_string()))
     }

@@ -1,6 +1,10 @@
 use serde::Deserialize;
 
-use crate::activation::Activation;
+use crate::{
+    activation::Activation,
+    size_limits::{TRANSFORMER_LAYERS, WIDTH, outside, undivided},
+    tokenizer::ROW_LENGTH,
+};
 
 /// The fields of transformers' `CLIPTextConfig` that shape the computation.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -30,6 +34,33 @@ pub struct TextEncoderConfig {
 }
 
 impl TextEncoderConfig {
+    /// The first field whose value asks for something that [`super::TextEncoder`] cannot do, with that value.
+    pub fn unsupported(&self) -> Option<(&'static str, String)> {
+        let positions = ROW_LENGTH..=1024;
+        outside([
+            ("hidden_size", self.hidden_size, WIDTH),
+            ("intermediate_size", self.intermediate_size, 1..=1 << 20),
+            (
+                "num_hidden_layers",
+                self.num_hidden_layers,
+                TRANSFORMER_LAYERS,
+            ),
+            ("vocab_size", self.vocab_size, 1..=1 << 24),
+            (
+                "max_position_embeddings",
+                self.max_position_embeddings,
+                positions,
+            ),
+        ])
+        .or_else(|| {
+            undivided(
+                "num_attention_heads",
+                self.num_attention_heads,
+                self.hidden_size,
+            )
+        })
+    }
+
     /// The end token's id, with the old 2 put right.
     pub(super) fn end_token(&self) -> u32 {
         match self.eos_token_id {

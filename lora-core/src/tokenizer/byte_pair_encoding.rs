@@ -88,6 +88,11 @@ impl BytePairEncoding {
         self.vocabulary.len()
     }
 
+    /// The highest id of them all; a vocabulary may leave ids out.
+    pub(super) fn highest_id(&self) -> u32 {
+        self.vocabulary.values().copied().max().unwrap_or(0)
+    }
+
     /// Appends the symbols of one word (no white space) to `ids`.
     pub(super) fn encode_word(&self, word: &str, ids: &mut Vec<u32>) {
         let Some((&last, inner)) = word.as_bytes().split_last() else {

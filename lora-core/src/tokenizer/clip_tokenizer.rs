@@ -82,6 +82,11 @@ impl Tokenizer {
         self.encoding.size()
     }
 
+    /// The highest id that a text can get.
+    pub fn highest_id(&self) -> u32 {
+        self.encoding.highest_id()
+    }
+
     /// The ids of `text`, of any length, without begin, end or padding.
     pub fn encode(&self, text: &str) -> Vec<u32> {
         let mut ids = Vec::new();

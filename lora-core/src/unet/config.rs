@@ -1,3 +1,5 @@
+use std::fmt;
+
 use serde::Deserialize;
 
 use crate::{Family, activation::Activation};
@@ -98,68 +100,6 @@ impl Default for UNetConfig {
 }
 
 impl UNetConfig {
-    /// The first field whose value asks for something that [`super::UNet`] cannot do, with that value.
-    pub fn unsupported(&self) -> Option<(&'static str, String)> {
-        let levels = self.block_out_channels.len();
-        let downs = ["CrossAttnDownBlock2D", "DownBlock2D"];
-        let ups = ["CrossAttnUpBlock2D", "UpBlock2D"];
-        let odd = |types: &[String], known: [&str; 2]| {
-            types.len() != levels || types.iter().any(|name| !known.contains(&name.as_str()))
-        };
-        let unfit =
-            |values: &OneOrEach| matches!(values, OneOrEach::Each(each) if each.len() != levels);
-        if odd(&self.down_block_types, downs) {
-            return Some(("down_block_types", format!("{:?}", self.down_block_types)));
-        }
-        if odd(&self.up_block_types, ups) {
-            return Some(("up_block_types", format!("{:?}", self.up_block_types)));
-        }
-        if self.mid_block_type != "UNetMidBlock2DCrossAttn" {
-            return Some(("mid_block_type", self.mid_block_type.clone()));
-        }
-        if let Some(kind) = &self.addition_embed_type {
-            if kind != "text_time" {
-                return Some(("addition_embed_type", kind.clone()));
-            }
-            for (field, value) in [
-                ("addition_time_embed_dim", self.addition_time_embed_dim),
-                (
-                    "projection_class_embeddings_input_dim",
-                    self.projection_class_embeddings_input_dim,
-                ),
-            ] {
-                if value.is_none_or(|value| value == 0) {
-                    return Some((field, "nothing".to_owned()));
-                }
-            }
-        }
-        if self.in_channels != self.out_channels {
-            return Some(("in_channels", self.in_channels.to_string()));
-        }
-        if let Some(kind) = &self.class_embed_type {
-            return Some(("class_embed_type", kind.clone()));
-        }
-        if self.only_cross_attention {
-            return Some(("only_cross_attention", "true".to_owned()));
-        }
-        if self.resnet_time_scale_shift != "default" {
-            return Some((
-                "resnet_time_scale_shift",
-                self.resnet_time_scale_shift.clone(),
-            ));
-        }
-        if unfit(self.heads()) {
-            return Some(("attention_head_dim", format!("{:?}", self.heads())));
-        }
-        if unfit(&self.transformer_layers_per_block) {
-            return Some((
-                "transformer_layers_per_block",
-                format!("{:?}", self.transformer_layers_per_block),
-            ));
-        }
-        None
-    }
-
     /// The family that a network of this shape belongs to.
     pub fn family(&self) -> Family {
         if self.addition_embed_type.is_some() {
@@ -177,6 +117,14 @@ impl UNetConfig {
             .as_ref()
             .unwrap_or(&self.attention_head_dim)
     }
+
+    /// The field that [`Self::heads`] are taken from.
+    pub(super) fn heads_field(&self) -> &'static str {
+        match self.num_attention_heads {
+            Some(_) => "num_attention_heads",
+            None => "attention_head_dim",
+        }
+    }
 }
 
 /// One value for all levels, or one for each.
@@ -187,6 +135,15 @@ pub enum OneOrEach {
     One(usize),
     /// One for each level, finest first.
     Each(Vec<usize>),
+}
+
+impl fmt::Display for OneOrEach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(value) => write!(f, "{value}"),
+            Self::Each(values) => write!(f, "{values:?}"),
+        }
+    }
 }
 
 impl OneOrEach {

@@ -8,6 +8,7 @@ mod sinusoidal;
 mod time_embedding;
 mod transformer;
 mod transformer_block;
+mod unsupported;
 
 use burn::tensor::Tensor;
 

@@ -1,6 +1,15 @@
+use std::ops::RangeInclusive;
+
 use serde::Deserialize;
 
-use crate::{activation::Activation, resnet::ResnetConfig};
+use crate::{
+    activation::Activation,
+    resnet::ResnetConfig,
+    size_limits::{LAYERS_PER_BLOCK, WIDTH, outside, unfit_levels},
+};
+
+/// Red, green and blue: what pictures are read into and written from.
+const COLOURS: RangeInclusive<usize> = 3..=3;
 
 /// The fields of diffusers' `AutoencoderKL` config that shape the computation, with diffusers' defaults.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -51,13 +60,28 @@ impl Default for VaeConfig {
 impl VaeConfig {
     /// The first field whose value asks for something that [`super::Vae`] cannot do, with that value.
     pub fn unsupported(&self) -> Option<(&'static str, String)> {
-        [
+        let needed = [
             ("use_quant_conv", self.use_quant_conv),
             ("use_post_quant_conv", self.use_post_quant_conv),
             ("mid_block_add_attention", self.mid_block_add_attention),
-        ]
-        .into_iter()
-        .find_map(|(field, value)| (!value).then(|| (field, value.to_string())))
+        ];
+        let refused = needed.into_iter().find(|(_, value)| !value);
+        refused
+            .map(|(field, value)| (field, value.to_string()))
+            .or_else(|| unfit_levels(&self.block_out_channels, self.norm_num_groups))
+            .or_else(|| {
+                outside([
+                    ("layers_per_block", self.layers_per_block, LAYERS_PER_BLOCK),
+                    ("latent_channels", self.latent_channels, WIDTH),
+                    ("in_channels", self.in_channels, COLOURS),
+                    ("out_channels", self.out_channels, COLOURS),
+                ])
+            })
+            .or_else(|| {
+                let factor = self.scaling_factor;
+                let is_fit = factor.is_normal() && factor > 0.0;
+                (!is_fit).then(|| ("scaling_factor", factor.to_string()))
+            })
     }
 
     /// Pixels of one latent along each side: every level but the coarsest halves the picture.

@@ -99,6 +99,20 @@ fn noise_that_no_picture_can_be_drawn_from_is_refused_by_field() {
     }
 }
 
+/// What a tokenizer can say, the text encoder must have an embedding for.
+#[test]
+fn too_small_a_vocabulary_is_refused() {
+    let folder = copy_of("tiny-sd15");
+    let path = folder.path().join("text_encoder/config.json");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("49408", "49407")).unwrap();
+    let error = load(folder.path(), None).unwrap_err();
+    assert!(
+        matches!(&error, CheckpointError::Unsupported { path: file, field: "vocab_size", .. } if *file == path),
+        "{error}"
+    );
+}
+
 /// Rewrites a weight file with `change` applied to its tensors' names and shapes.
 fn rewrite(
     from: &Path,

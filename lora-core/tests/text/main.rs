@@ -5,6 +5,7 @@
 mod base_model_tools;
 mod damaged_files;
 mod damaged_models;
+mod hostile_configs;
 mod layouts;
 mod lora_file;
 mod lora_tools;
