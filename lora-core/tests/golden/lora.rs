@@ -46,21 +46,18 @@ fn conditions(text: TextStates, golden: &Golden) -> Conditions {
     Conditions::new(text, &sizes.unwrap_or_default())
 }
 
-/// The model in the diffusers layout, and the single file.
-fn both_layouts(base: &str) -> [BaseModel; 2] {
+/// In the diffusers layout, and in the single file.
+fn follow(base: &str, name: &str) {
+    follow_in(tiny(base), name);
     let single_file = ModelSource {
         path: golden::path(&format!("{base}.safetensors")),
         config: Some(golden::path(base)),
         ..ModelSource::default()
     };
-    let device = Device::flex();
-    [tiny(base), BaseModel::load(&single_file, &device).unwrap()]
-}
-
-fn follow(base: &str, name: &str) {
-    for model in both_layouts(base) {
-        follow_in(model, name);
-    }
+    follow_in(
+        BaseModel::load(&single_file, &Device::flex()).unwrap(),
+        name,
+    );
 }
 
 fn follow_in(mut model: BaseModel, name: &str) {
