@@ -8,7 +8,6 @@ use burn::tensor::Tensor;
 
 pub mod activation;
 pub mod adapter;
-pub mod atomic_file;
 pub mod attention;
 mod base_model;
 pub mod diffusion;

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    CaptionConfig, Entry, Problem,
+    CaptionConfig, Entry, Problem, Resolution,
     caption_file::CaptionFile,
     concept::Concept,
     findings::{Findings, file_name, file_names},
@@ -30,6 +30,8 @@ pub(crate) fn captioned(
             folder: concept.name.clone(),
             repeats: concept.repeats,
             size: (0, 0),
+            target: Resolution::default(),
+            subset: 0,
         });
     }
     note_uncaptioned(concept, config, &uncaptioned, findings);

@@ -1,9 +1,9 @@
-use std::num::NonZeroUsize;
+use std::{collections::BTreeMap, num::NonZeroUsize};
 
 use rand::RngExt;
 
 use crate::{
-    Entry,
+    Dataset, Entry,
     random_stream::{Purpose, random_stream},
 };
 
@@ -18,32 +18,56 @@ pub struct Exposure {
     pub ordinal: u64,
 }
 
-/// The batches of one epoch: a pure function of the repeats, the batch size, the seed and the epoch.
+/// The batches of one epoch: a pure function of the entries, the batch sizes, the seed and the epoch.
 ///
 /// Each picture is shown `repeats` times. The shuffle is stratified: an epoch is cut into as many equal stretches as the
 /// picture has repeats, and each copy falls at random within its own stretch, so a picture is neither clustered nor long
-/// unseen. The last batch may be smaller. The batch size cuts the order and does not change it.
+/// unseen. The batch size cuts the order and does not change it.
+///
+/// Only pictures of one bucket and one batch size share a batch; the last batch of each such group may be smaller. Batches
+/// follow one another by their first showing, so that groups are mixed over the whole epoch.
 pub fn epoch_plan(
-    entries: &[Entry],
+    data: &dyn Dataset,
     batch_size: NonZeroUsize,
     seed: u64,
     epoch: u64,
 ) -> Vec<Vec<Exposure>> {
-    let mut order = placed_copies(entries, seed, epoch);
+    let mut order = placed_copies(data.entries(), seed, epoch);
     order.sort_unstable();
-    let exposures: Vec<Exposure> = order
-        .into_iter()
-        .zip(0..)
-        .map(|(Placed { index, copy, .. }, ordinal)| Exposure {
+    let mut groups: BTreeMap<Group, Vec<Exposure>> = BTreeMap::new();
+    for (Placed { index, copy, .. }, ordinal) in order.into_iter().zip(0..) {
+        let exposure = Exposure {
             index,
             copy,
             ordinal,
-        })
-        .collect();
-    exposures
-        .chunks(batch_size.get())
+        };
+        groups
+            .entry(group(data, index, batch_size))
+            .or_default()
+            .push(exposure);
+    }
+    let mut batches: Vec<Vec<Exposure>> = groups
+        .iter()
+        .flat_map(|((_, batch_size), exposures)| exposures.chunks(*batch_size))
         .map(<[_]>::to_vec)
-        .collect()
+        .collect();
+    batches.sort_unstable_by_key(|batch| batch[0].ordinal);
+    batches
+}
+
+/// What pictures of one batch have in common: width and height they are trained at, and pictures of a batch.
+type Group = ((u32, u32), usize);
+
+fn group(data: &dyn Dataset, index: usize, batch_size: NonZeroUsize) -> Group {
+    let entry = &data.entries()[index];
+    let own = data
+        .subsets()
+        .get(entry.subset)
+        .and_then(|subset| subset.batch_size);
+    (
+        (entry.target.width, entry.target.height),
+        own.unwrap_or(batch_size).get(),
+    )
 }
 
 /// How many pictures an epoch shows, each counted once per repeat.
@@ -51,9 +75,16 @@ pub fn exposures_per_epoch(entries: &[Entry]) -> u64 {
     entries.iter().map(|entry| u64::from(entry.repeats)).sum()
 }
 
-/// `ceil(images × repeats / batch_size)`: the number of batches of [`epoch_plan()`].
-pub fn steps_per_epoch(entries: &[Entry], batch_size: NonZeroUsize) -> u64 {
-    exposures_per_epoch(entries).div_ceil(batch_size.get() as u64)
+/// The number of batches of [`epoch_plan()`]: `ceil(images × repeats / batch size)` of each bucket, added up.
+pub fn steps_per_epoch(data: &dyn Dataset, batch_size: NonZeroUsize) -> u64 {
+    let mut groups: BTreeMap<Group, u64> = BTreeMap::new();
+    for (index, entry) in data.entries().iter().enumerate() {
+        *groups.entry(group(data, index, batch_size)).or_default() += u64::from(entry.repeats);
+    }
+    groups
+        .iter()
+        .map(|((_, batch_size), showings)| showings.div_ceil(*batch_size as u64))
+        .sum()
 }
 
 /// One copy of a picture at its place in the epoch. The order of the fields is the order of sorting.
@@ -89,6 +120,19 @@ fn place(copy: u32, repeats: u32, within: u32) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{DataError, Pixels, Resolution, View};
+
+    struct Pictures(Vec<Entry>);
+
+    impl Dataset for Pictures {
+        fn entries(&self) -> &[Entry] {
+            &self.0
+        }
+
+        fn pixels(&self, _: usize, _: &View) -> Result<Pixels, DataError> {
+            unreachable!("a plan looks at no pixels")
+        }
+    }
 
     #[test]
     fn copies_stay_within_their_stretch() {
@@ -112,9 +156,9 @@ mod tests {
     /// The order is part of what makes a run reproducible: changing it changes results.
     #[test]
     fn order_is_pinned() {
-        let entries: Vec<Entry> = [2, 1, 3].map(entry).into();
+        let pictures = Pictures([2, 1, 3].map(entry).into());
         let batch_size = NonZeroUsize::new(4).unwrap();
-        let shown: Vec<Vec<_>> = epoch_plan(&entries, batch_size, 5, 1)
+        let shown: Vec<Vec<_>> = epoch_plan(&pictures, batch_size, 5, 1)
             .iter()
             .map(|batch| {
                 batch
@@ -136,6 +180,8 @@ mod tests {
             folder: String::new(),
             repeats,
             size: (1, 1),
+            target: Resolution::default(),
+            subset: 0,
         }
     }
 }

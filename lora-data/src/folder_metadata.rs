@@ -47,6 +47,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::Resolution;
 
     #[test]
     fn folders_are_described_as_kohya_does() {
@@ -72,6 +73,8 @@ mod tests {
             folder: folder.into(),
             repeats,
             size: (1, 1),
+            target: Resolution::default(),
+            subset: 0,
         }
     }
 }

@@ -1,9 +1,10 @@
 use std::{collections::HashSet, path::Path};
 
+use image::imageops;
 use rayon::prelude::*;
 
 use crate::{
-    DataError, Dataset, DatasetConfig, DatasetError, Entry, Pixels, Problem, Resolution,
+    DataError, Dataset, DatasetConfig, DatasetError, Entry, Pixels, Problem, Resolution, View,
     captioned::captioned,
     concept::{Concept, concepts},
     cover_crop::cover_crop,
@@ -40,6 +41,9 @@ impl ImageFolders {
             entries.extend(captioned(concept, &config.caption, &mut findings));
         }
         measure(&mut entries, &mut findings);
+        for entry in &mut entries {
+            entry.target = config.resolution;
+        }
         note_enlarged(&entries, config.resolution, &mut findings);
         let Findings {
             notes,
@@ -72,7 +76,7 @@ impl Dataset for ImageFolders {
         &self.entries
     }
 
-    fn pixels(&self, index: usize) -> Result<Pixels, DataError> {
+    fn pixels(&self, index: usize, view: &View) -> Result<Pixels, DataError> {
         let path = &self.entries[index].image;
         let picture = picture_file::decode(path)?;
         let (cropped, framing) =
@@ -80,6 +84,11 @@ impl Dataset for ImageFolders {
                 path: path.clone(),
                 reason: error.to_string(),
             })?;
+        let cropped = if view.flip {
+            imageops::flip_horizontal(&cropped)
+        } else {
+            cropped
+        };
         Ok(Pixels {
             framing,
             ..Pixels::from_rgb(&cropped)

@@ -6,6 +6,7 @@
 //!
 //! An embedding program with pictures of its own implements [`Dataset`].
 
+mod augment;
 mod caption;
 mod caption_file;
 mod captioned;
@@ -25,7 +26,10 @@ mod picture_file;
 mod pixels;
 mod random_stream;
 mod resolution;
+mod subset;
+mod view;
 
+pub use augment::AugmentConfig;
 pub use caption::CaptionConfig;
 pub use config::{DatasetConfig, FolderConfig};
 pub use dataset::{Dataset, Entry};
@@ -36,3 +40,5 @@ pub use image_folders::ImageFolders;
 pub use kohya_name::KohyaName;
 pub use pixels::{Framing, Pixels};
 pub use resolution::Resolution;
+pub use subset::Subset;
+pub use view::{ColorShift, View};

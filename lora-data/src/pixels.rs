@@ -11,6 +11,8 @@ pub struct Pixels {
     pub framing: Framing,
     /// `3 × height × width` values: all of red, row by row, then green, then blue.
     pub data: Vec<f32>,
+    /// Where the loss counts, `height × width` values from 0 (not) to 1 (fully); `None` means everywhere.
+    pub mask: Option<Vec<f32>>,
 }
 
 /// How a picture was cut, in the words of SDXL's size conditioning (Podell et al. 2023).
@@ -39,6 +41,7 @@ impl Pixels {
                 crop: (0, 0),
             },
             data,
+            mask: None,
         }
     }
 }

@@ -3,6 +3,10 @@ use rand_chacha::ChaCha8Rng;
 
 /// What a random stream is drawn for. Each use has its own stream, so that adding one leaves the others as they were.
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    dead_code,
+    reason = "reserved numbers; each is used as its draw is built"
+)]
 pub(crate) enum Purpose {
     /// The order of an epoch.
     EpochPlan = 1,
@@ -10,6 +14,16 @@ pub(crate) enum Purpose {
     CaptionDropout = 2,
     /// The order of a caption's tags.
     CaptionShuffle = 3,
+    /// Whether a picture is mirrored.
+    Flip = 4,
+    /// Where a random crop lies.
+    Crop = 5,
+    /// How colours are varied.
+    Color = 6,
+    /// Which wildcard or line of a caption is taken.
+    CaptionWildcard = 7,
+    /// Which tags are dropped.
+    TagDropout = 8,
 }
 
 /// A random stream that depends on nothing but its arguments: the four numbers are ChaCha8's key.

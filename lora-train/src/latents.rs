@@ -1,6 +1,6 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use lora_core::vae::Vae;
-use lora_data::{DataError, Dataset, Pixels};
+use lora_data::{DataError, Dataset, Pixels, View};
 
 use crate::{
     Flow,
@@ -37,7 +37,7 @@ impl LatentCache {
         let scale = vae.scaling_factor();
         let mut pictures = Vec::with_capacity(data.entries().len());
         for index in 0..data.entries().len() {
-            let pixels = data.pixels(index)?;
+            let pixels = data.pixels(index, &View::plain())?;
             let shape = [1, 3, pixels.height as usize, pixels.width as usize];
             let sizes = sizes(&pixels);
             let posterior = vae.encode(Tensor::from_data(

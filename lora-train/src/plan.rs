@@ -109,7 +109,7 @@ impl Plan {
             return Err(PlanError { problems });
         }
         let entries = data.entries();
-        let batches_per_epoch = steps_per_epoch(entries, config.train.batch_size);
+        let batches_per_epoch = steps_per_epoch(data, config.train.batch_size);
         let steps_per_epoch = batches_per_epoch.div_ceil(config.train.accumulation.get() as u64);
         let whole = steps_per_epoch.saturating_mul(config.train.epochs);
         let steps = config.train.max_steps.map_or(whole, |most| most.min(whole));

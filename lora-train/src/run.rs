@@ -146,7 +146,7 @@ impl<'a> Run<'a> {
         'epochs: for epoch in 1..=self.plan.epochs {
             self.outcome.epochs = epoch;
             let batches = epoch_plan(
-                self.data.entries(),
+                self.data.as_ref(),
                 batch_size,
                 self.config.train.seed,
                 epoch,

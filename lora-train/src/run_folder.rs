@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lora_core::atomic_file::{WriteError, write_atomically};
+use atomic_file::{WriteError, write_atomically};
 
 use crate::{Event, config::TrainConfig};
 

@@ -1,9 +1,9 @@
 use std::path::PathBuf;
 
+use atomic_file::WriteError;
 use burn::tensor::Device;
 use lora_core::{
-    BaseModel, Family, adapter::SpecError, atomic_file::WriteError, lora_file::LoraWriteError,
-    weights::CheckpointError,
+    BaseModel, Family, adapter::SpecError, lora_file::LoraWriteError, weights::CheckpointError,
 };
 use lora_data::{DataError, Dataset, DatasetConfig, DatasetError, FolderConfig, ImageFolders};
 use lora_optim::{Optimizer, OptimizerError, Schedule, SettingError};

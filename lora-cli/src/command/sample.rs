@@ -5,8 +5,9 @@ use std::{
 };
 
 use anyhow::Context;
+use atomic_file::write_atomically;
 use clap::Args;
-use lora_core::{BaseModel, atomic_file::write_atomically};
+use lora_core::BaseModel;
 use lora_train::{
     Device, DrawSettings, LoraFolder, Prompt, PromptLoras, Provenance, SourceFile, batches, draw,
     infotext, picture::png,

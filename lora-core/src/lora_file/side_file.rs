@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use super::Privacy;
 use crate::Family;
-use crate::atomic_file::{WriteError, write_atomically};
+use atomic_file::{WriteError, write_atomically};
 
 /// What A1111's card of a LoRA shows, and puts into the prompt when the card is clicked.
 #[derive(Debug, Clone, PartialEq, Serialize)]

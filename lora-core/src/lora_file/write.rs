@@ -11,7 +11,7 @@ use super::layout::{EncodedTensor, Layout};
 use super::{
     FileDtype, LEGACY_HASH, LoraFile, LoraModule, LoraProblem, LoraProblems, MODEL_HASH, hashes,
 };
-use crate::atomic_file::{WriteError, write_atomically};
+use atomic_file::{WriteError, write_atomically};
 
 /// Why a LoRA file was not written. A file that was there before is untouched.
 #[derive(Debug, thiserror::Error)]

@@ -13,10 +13,10 @@ use super::fit::{Misfits, layer_of};
 use super::model_folder::{are_nested, write_folder};
 use super::weight_fault::WeightFault;
 use crate::Family;
-use crate::atomic_file::{WriteError, write_atomically};
 use crate::lora_file::{FileDtype, LoraModule, safetensors_header};
 use crate::safetensors_file::{RawTensor, SafetensorsFile, SafetensorsFileError};
 use crate::weights::Checkpoint;
+use atomic_file::{WriteError, write_atomically};
 
 /// Why LoRAs were not merged into a base model. What was at the target is untouched.
 #[derive(Debug, thiserror::Error)]

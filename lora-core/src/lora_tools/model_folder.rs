@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use super::base_layers::BaseLayers;
-use crate::atomic_file::WriteError;
 use crate::safetensors_file::SafetensorsFile;
+use atomic_file::WriteError;
 
 /// Endings of weight files.
 const WEIGHTS: [&str; 7] = ["safetensors", "bin", "ckpt", "pt", "pth", "msgpack", "h5"];

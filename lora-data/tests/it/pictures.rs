@@ -3,7 +3,7 @@
 use image::{
     DynamicImage, ImageFormat, Luma, Rgb, RgbImage, Rgba, RgbaImage, metadata::Orientation,
 };
-use lora_data::{Dataset, ImageFolders, Pixels, Resolution};
+use lora_data::{Dataset, ImageFolders, Pixels, Resolution, View};
 
 use crate::folder::{Folder, encoded, encoded_dynamic};
 
@@ -19,7 +19,10 @@ fn read(name: &str, bytes: &[u8], resolution: Resolution) -> (Pixels, (u32, u32)
     let mut config = folder.config(&["1_x"]);
     config.resolution = resolution;
     let opened = ImageFolders::open(&config).unwrap();
-    (opened.pixels(0).unwrap(), opened.entries()[0].size)
+    (
+        opened.pixels(0, &View::plain()).unwrap(),
+        opened.entries()[0].size,
+    )
 }
 
 /// A picture whose quarters are red, green, blue and white in reading order.

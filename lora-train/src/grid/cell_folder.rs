@@ -5,8 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use atomic_file::{WriteError, write_atomically};
 use image::RgbImage;
-use lora_core::atomic_file::{WriteError, write_atomically};
 use serde::Serialize;
 use thiserror::Error;
 

@@ -3,7 +3,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lora_core::atomic_file::{WriteError, write_atomically};
+use atomic_file::{WriteError, write_atomically};
 
 use crate::picture::{Grid, SheetFacts, SheetLimits, grid_page};
 
