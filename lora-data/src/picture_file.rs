@@ -1,7 +1,8 @@
 use std::{fs, io::Cursor, path::Path};
 
 use image::{
-    DynamicImage, ImageDecoder, ImageFormat, ImageReader, ImageResult, Rgb, RgbImage, Rgba,
+    DynamicImage, GrayImage, ImageDecoder, ImageFormat, ImageReader, ImageResult, Luma, Rgb,
+    RgbImage, Rgba,
 };
 
 use crate::{DataError, jpeg_end::has_end_of_image};
@@ -13,6 +14,22 @@ use crate::{DataError, jpeg_end::has_end_of_image};
 /// # Errors
 /// When the file cannot be read, is empty, cut short or no picture.
 pub(crate) fn decode(path: &Path) -> Result<RgbImage, DataError> {
+    decode_as_stored(path).map(over_white)
+}
+
+/// The same, with the picture's opacity where it has one: 0 is transparent, 255 opaque.
+pub(crate) fn decode_with_alpha(path: &Path) -> Result<(RgbImage, Option<GrayImage>), DataError> {
+    let picture = decode_as_stored(path)?;
+    let alpha = picture.color().has_alpha().then(|| {
+        let rgba = picture.to_rgba8();
+        GrayImage::from_fn(rgba.width(), rgba.height(), |x, y| {
+            Luma([rgba.get_pixel(x, y).0[3]])
+        })
+    });
+    Ok((over_white(picture), alpha))
+}
+
+fn decode_as_stored(path: &Path) -> Result<DynamicImage, DataError> {
     let bytes = fs::read(path).map_err(|cause| DataError::Read {
         path: path.into(),
         cause,
@@ -27,7 +44,7 @@ pub(crate) fn decode(path: &Path) -> Result<RgbImage, DataError> {
     if is_jpeg(&bytes) && !has_end_of_image(&bytes) {
         return Err(DataError::CutShort { path: path.into() });
     }
-    Ok(over_white(picture))
+    Ok(picture)
 }
 
 fn decode_bytes(bytes: &[u8]) -> ImageResult<DynamicImage> {

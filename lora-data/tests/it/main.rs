@@ -1,6 +1,8 @@
 //! The crate as its users see it: folders on disk in, pictures, captions, plans and complaints out.
 
 #[cfg(test)]
+mod buckets;
+#[cfg(test)]
 mod captions;
 #[cfg(test)]
 mod complaints;
@@ -9,8 +11,16 @@ mod config_text;
 #[cfg(test)]
 mod folder;
 #[cfg(test)]
+mod kohya_captions;
+#[cfg(test)]
+mod kohya_config;
+#[cfg(test)]
 mod layouts;
+#[cfg(test)]
+mod masks;
 #[cfg(test)]
 mod pictures;
 #[cfg(test)]
 mod plan;
+#[cfg(test)]
+mod semantics;
