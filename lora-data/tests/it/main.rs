@@ -10,6 +10,8 @@ mod config_text;
 mod folder;
 #[cfg(test)]
 mod layouts;
+mod onnx;
+mod onnx_model_builder;
 #[cfg(test)]
 mod pictures;
 #[cfg(test)]
