@@ -39,7 +39,7 @@ impl CaptionFile {
 }
 
 /// The line, counted from 1, on which the byte at `offset` stands.
-fn line_at(bytes: &[u8], offset: usize) -> usize {
+pub(crate) fn line_at(bytes: &[u8], offset: usize) -> usize {
     bytes[..offset].split(|&byte| byte == b'\n').count()
 }
 

@@ -29,6 +29,7 @@ mod pixels;
 mod random_stream;
 mod resolution;
 mod subset;
+pub mod tagger;
 mod view;
 
 pub use augment::AugmentConfig;

@@ -16,3 +16,7 @@ mod onnx_model_builder;
 mod pictures;
 #[cfg(test)]
 mod plan;
+#[cfg(test)]
+mod tagger_parity;
+#[cfg(test)]
+mod tagger_runs;
