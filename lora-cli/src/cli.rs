@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     command::{
         bench, completions, convert, devices, extract, grid, inspect, merge, plan, quickstart,
-        resize, sample, train, verify,
+        resize, sample, tag, train, verify,
     },
     printer::Printer,
 };
@@ -47,6 +47,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Quickstart(quickstart::Quickstart),
+    Tag(tag::Tag),
     Train(train::Train),
     Plan(plan::Plan),
     Sample(sample::Sample),
@@ -80,6 +81,7 @@ impl Cli {
         let printer = Printer::new(self.quiet);
         let result = match self.command {
             Command::Quickstart(command) => command.run(&printer),
+            Command::Tag(command) => command.run(&printer),
             Command::Train(command) => command.run(&printer),
             Command::Plan(command) => command.run(&printer),
             Command::Sample(command) => command.run(&printer),

@@ -14,6 +14,7 @@ mod progress;
 mod rank_arguments;
 mod run_file;
 mod starter;
+mod tag_progress;
 mod training;
 
 use std::process::ExitCode;

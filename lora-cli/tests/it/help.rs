@@ -5,6 +5,7 @@ fn every_command_explains_itself() {
     let commands = [
         "",
         "quickstart",
+        "tag",
         "train",
         "plan",
         "sample",

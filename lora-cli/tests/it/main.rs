@@ -12,3 +12,4 @@ mod plan;
 mod program;
 mod quickstart;
 mod sample;
+mod tag;

@@ -135,6 +135,11 @@ impl OnnxTagger {
         Ok(tagger)
     }
 
+    /// The model's file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Width and height of the pictures it takes.
     pub fn size(&self) -> u32 {
         self.size
