@@ -1,8 +1,4 @@
-use std::{
-    num::NonZeroUsize,
-    path::{Path, PathBuf},
-    thread,
-};
+use std::{num::NonZeroUsize, path::PathBuf, thread};
 
 use clap::{
     Args,
@@ -39,8 +35,8 @@ Modes, for pictures that have a caption with words in it:
   append     add tags that it does not have behind its own; further lines stay as they are
   prepend    add them before its own
 
-What --exclude takes: \"long hair\" that tag, \"*_background\" all that end so, \"/^(red|blue) /\" all that
-the regular expression finds. Underscores and spaces are the same, and so are capitals.
+What --exclude takes: \"long hair\" that tag, \"*_background\" all that end so, \"/^(red|blue) /\" all
+that the regular expression finds. Underscores and spaces are the same, and so are capitals.
 
 A run that was stopped goes on when it is started again. Broken pictures are named, the others are
 tagged, and the exit code is 1.";
@@ -157,8 +153,8 @@ struct RunningArguments {
 /// What came out.
 #[derive(Serialize)]
 struct Document<'a> {
-    model: &'a Path,
-    tags: &'a Path,
+    model: String,
+    tags: String,
     dry_run: bool,
     /// Whether all pictures were reached.
     complete: bool,
@@ -170,6 +166,7 @@ struct Document<'a> {
 impl Tag {
     pub(crate) fn run(self, printer: &Printer) -> anyhow::Result<End> {
         let config = self.config();
+        config.check()?;
         let tagger = OnnxTagger::load(&self.model, self.tags.as_deref(), &self.tagger_config())?;
         tell_tagger(&tagger, &config.wording, printer);
         let handle = Handle::default();
@@ -185,8 +182,8 @@ impl Tag {
         let pictures = progress.into_pictures();
         if self.json {
             printer.document(&Document {
-                model: tagger.path(),
-                tags: tagger.tags().path(),
+                model: tagger.path().display().to_string(),
+                tags: tagger.tags().path().display().to_string(),
                 dry_run: self.dry_run,
                 complete: report.left == 0,
                 report: &report,
@@ -285,6 +282,10 @@ fn summary(report: &TagReport, dry_run: bool) -> String {
     let counts = [
         (report.written, format!("{would} a caption")),
         (report.unchanged, "had all of it already".to_owned()),
+        (
+            report.nothing_to_write,
+            "have no tag that is likely enough".to_owned(),
+        ),
         (report.kept, "kept the caption they had".to_owned()),
         (report.done_before, "were done before".to_owned()),
         (report.failed.len(), "could not be tagged".to_owned()),

@@ -1,5 +1,5 @@
 use std::{
-    fmt,
+    fmt, fs,
     path::{Path, PathBuf},
 };
 
@@ -10,7 +10,7 @@ use super::{
     ChannelOrder, PixelLayout, PixelScale, TagList, Tagger, TaggerError,
     padded_square::padded_square, pixel_input::pixel_input,
 };
-use crate::onnx::{OnnxInput, OnnxModel, OnnxRunner};
+use crate::onnx::{OnnxError, OnnxInput, OnnxModel, OnnxRunner};
 
 /// What the model's file is called in the folder of a WD14 tagger.
 const MODEL_FILE: &str = "model.onnx";
@@ -89,6 +89,11 @@ impl OnnxTagger {
         } else {
             model.to_path_buf()
         };
+        // The list is read first, for it is small; but a missing model is told before its missing list.
+        fs::metadata(&path).map_err(|cause| OnnxError::Read {
+            path: path.clone(),
+            cause,
+        })?;
         let tags = match tags {
             Some(tags) => TagList::read(tags)?,
             None => TagList::read(&path.with_file_name(TAGS_FILE))?,

@@ -29,9 +29,11 @@ impl TagConfig {
         }
     }
 
+    /// Whether the settings can be used; [`TagRun::run`](super::TagRun::run) asks too.
+    ///
     /// # Errors
     /// When a setting has a value that it cannot have.
-    pub(super) fn check(&self) -> Result<(), TagError> {
+    pub fn check(&self) -> Result<(), TagError> {
         self.selection.check()?;
         match self.extensions().first() {
             Some(extension) if extension.is_empty() || extension.contains(['/', '\\', '\0']) => {

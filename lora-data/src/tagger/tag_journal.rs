@@ -92,3 +92,31 @@ impl TagJournal {
         picture.strip_prefix(&self.folder).ok()?.to_str()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crash_loses_no_more_than_the_last_pictures() {
+        let folder = tempfile::tempdir().unwrap();
+        let picture = |index: usize| folder.path().join(format!("{index} 狐.png"));
+        let mut journal = TagJournal::open(folder.path(), "a".to_owned());
+        for index in 0..EVERY + 5 {
+            journal.note_done(&picture(index)).unwrap();
+        }
+        let left = TagJournal::open(folder.path(), "a".to_owned());
+        assert!((0..EVERY).all(|index| left.is_done(&picture(index))));
+        assert!(!left.is_done(&picture(EVERY)));
+        let other = TagJournal::open(folder.path(), "b".to_owned());
+        assert!(!other.is_done(&picture(0)));
+    }
+
+    #[test]
+    fn a_journal_that_cannot_be_read_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(FILE), "{\"settings\": \"a\"").unwrap();
+        let journal = TagJournal::open(folder.path(), "a".to_owned());
+        assert!(!journal.is_done(&folder.path().join("a.png")));
+    }
+}

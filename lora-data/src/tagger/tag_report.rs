@@ -1,6 +1,6 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::ScoredTag;
 
@@ -20,8 +20,10 @@ pub enum Outcome {
 #[derive(Clone, Debug, Serialize)]
 pub struct TaggedPicture {
     /// The picture's file.
+    #[serde(serialize_with = "as_shown")]
     pub picture: PathBuf,
     /// Its caption's file.
+    #[serde(serialize_with = "as_shown")]
     pub caption_file: PathBuf,
     /// What became of it.
     pub outcome: Outcome,
@@ -35,6 +37,7 @@ pub struct TaggedPicture {
 #[derive(Clone, Debug, Serialize)]
 pub struct FailedPicture {
     /// The picture's file.
+    #[serde(serialize_with = "as_shown")]
     pub picture: PathBuf,
     /// What is wrong, with the name of the file in question.
     pub problem: String,
@@ -77,6 +80,8 @@ pub struct TagReport {
     pub written: usize,
     /// Pictures whose caption had all of it already.
     pub unchanged: usize,
+    /// Pictures for which there was nothing to write: no tag counts, and no words come along.
+    pub nothing_to_write: usize,
     /// Pictures that kept the caption they had.
     pub kept: usize,
     /// Pictures that a run before, which was stopped, has done.
@@ -84,9 +89,42 @@ pub struct TagReport {
     /// Pictures that could not be tagged.
     pub failed: Vec<FailedPicture>,
     /// Pictures for which no tag counts.
+    #[serde(serialize_with = "all_as_shown")]
     pub without_tags: Vec<PathBuf>,
     /// The tags that were given, the most frequent first.
     pub frequent: Vec<TagCount>,
     /// Pictures not reached when the run was told to stop.
     pub left: usize,
+}
+
+/// A name that is no Unicode is no reason to give no document at all.
+fn as_shown<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+fn all_as_shown<S: Serializer>(paths: &[PathBuf], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(paths.iter().map(|path| path.display().to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn names_that_are_no_unicode_do_not_spoil_the_document() {
+        use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+        let path = PathBuf::from(OsStr::from_bytes(b"a\xff.png"));
+        let report = TagReport {
+            failed: vec![FailedPicture {
+                picture: path.clone(),
+                problem: String::new(),
+            }],
+            without_tags: vec![path],
+            ..TagReport::default()
+        };
+        let document = serde_json::to_value(report).unwrap();
+        assert_eq!(document["without_tags"][0], "a\u{fffd}.png");
+        assert_eq!(document["failed"][0]["picture"], "a\u{fffd}.png");
+    }
 }

@@ -246,7 +246,7 @@ impl<F: FnMut(&TagEvent<'_>) -> ControlFlow<()>> Progress<'_, F> {
         match tagged.outcome {
             Outcome::Written => self.report.written += 1,
             Outcome::Unchanged => self.report.unchanged += 1,
-            Outcome::NothingToWrite => {}
+            Outcome::NothingToWrite => self.report.nothing_to_write += 1,
         }
         if tagged.tags.is_empty() {
             self.report.without_tags.push(tagged.picture.clone());

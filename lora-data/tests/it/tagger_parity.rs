@@ -245,9 +245,9 @@ fn missing_files_are_named() {
         let error = OnnxTagger::load(path, None, &OnnxTaggerConfig::default()).unwrap_err();
         error.to_string()
     };
-    assert!(load(folder.path()).contains("selected_tags.csv: cannot be read"));
-    fs::write(folder.path().join("selected_tags.csv"), "cat\n").unwrap();
-    assert!(load(&path).contains("model.onnx: cannot be read"));
+    assert!(load(folder.path()).contains("model.onnx: cannot be read"));
     fs::write(&path, "no model").unwrap();
-    assert!(load(&path).contains("model.onnx: is not an ONNX model"));
+    assert!(load(&path).contains("selected_tags.csv: cannot be read"));
+    fs::write(folder.path().join("selected_tags.csv"), "cat\n").unwrap();
+    assert!(load(folder.path()).contains("model.onnx: is not an ONNX model"));
 }
