@@ -13,6 +13,11 @@ pub trait FaceFinder: Send + Sync {
     /// # Errors
     /// When the detector's model fails.
     fn find(&self, picture: &RgbImage) -> Result<Vec<FaceBox>, FaceError>;
+
+    /// Tells finders apart: two that may find different faces in a picture have different ones.
+    fn fingerprint(&self) -> String {
+        String::new()
+    }
 }
 
 /// A face detector that cannot be used.

@@ -3,6 +3,7 @@
 mod canvas;
 mod face_box;
 mod face_finder;
+pub mod face_set;
 mod finder_options;
 mod layout;
 mod non_maximum;

@@ -1,15 +1,17 @@
 use std::{
+    fs,
     path::Path,
     sync::{Mutex, PoisonError},
 };
 
 use image::RgbImage;
+use sha2::{Digest, Sha256};
 
 use super::{
     FaceBox, FaceError, FaceFinder, FaceFinderOptions, canvas::Canvas, layout::Layout,
     non_maximum::non_maximum,
 };
-use crate::onnx::{OnnxModel, OnnxRunner};
+use crate::onnx::{OnnxError, OnnxModel, OnnxRunner};
 
 /// The model that the crate carries; see `assets/README.md`.
 const YUNET: &[u8] = include_bytes!("../../assets/face_detection_yunet_2023mar.onnx");
@@ -28,6 +30,8 @@ pub struct OnnxFaceFinder {
     model: OnnxModel,
     layout: Layout,
     options: FaceFinderOptions,
+    /// SHA-256 of the model's file.
+    digest: [u8; 32],
     /// The model prepared for sizes seen lately, the latest last.
     runners: Mutex<Vec<OnnxRunner>>,
 }
@@ -38,7 +42,7 @@ impl OnnxFaceFinder {
     /// # Errors
     /// When an option has a value that it cannot have.
     pub fn yunet(options: FaceFinderOptions) -> Result<Self, FaceError> {
-        Self::new(OnnxModel::from_bytes(YUNET_NAME, YUNET)?, options)
+        Self::new(OnnxModel::from_bytes(YUNET_NAME, YUNET)?, YUNET, options)
     }
 
     /// The detector in a file, such as one for drawings.
@@ -47,10 +51,15 @@ impl OnnxFaceFinder {
     /// When the file is no model that can be run, or no face detector of a known kind, or an option has a value that
     /// it cannot have.
     pub fn load(path: &Path, options: FaceFinderOptions) -> Result<Self, FaceError> {
-        Self::new(OnnxModel::load(path)?, options)
+        let model = OnnxModel::load(path)?;
+        let bytes = fs::read(path).map_err(|cause| OnnxError::Read {
+            path: path.into(),
+            cause,
+        })?;
+        Self::new(model, &bytes, options)
     }
 
-    fn new(model: OnnxModel, options: FaceFinderOptions) -> Result<Self, FaceError> {
+    fn new(model: OnnxModel, bytes: &[u8], options: FaceFinderOptions) -> Result<Self, FaceError> {
         check(&options)?;
         let layout = Layout::of(&model).map_err(|reason| FaceError::Layout {
             path: model.path().into(),
@@ -60,6 +69,7 @@ impl OnnxFaceFinder {
             model,
             layout,
             options,
+            digest: Sha256::digest(bytes).into(),
             runners: Mutex::default(),
         };
         // Tells of outputs that do not fit now instead of at the first picture.
@@ -119,6 +129,10 @@ impl FaceFinder for OnnxFaceFinder {
             faces.extend(self.faces_on(&canvas, picture)?);
         }
         Ok(non_maximum(faces, self.options.overlap, self.options.most))
+    }
+
+    fn fingerprint(&self) -> String {
+        format!("{:?} {:?}", self.digest, self.options)
     }
 }
 

@@ -6,8 +6,9 @@ use crate::onnx::{OnnxModel, OnnxOutput};
 /// The strides of the grids that YOLO models are built with: the usual three, with a finer and with a coarser one.
 const STRIDES: [&[u32]; 3] = [&[8, 16, 32], &[4, 8, 16, 32], &[8, 16, 32, 64]];
 
-/// More rows than an end-to-end model's list of finished boxes has.
-const END_TO_END_ROWS: usize = 1000;
+/// The most boxes, and the numbers of each, in the list of finished boxes that end-to-end models give: corners, score,
+/// class, and perhaps points.
+const FINISHED: (usize, std::ops::RangeInclusive<usize>) = (1000, 6..=64);
 
 /// Reads the output of YOLO-like detectors: Ultralytics' YOLOv8 and later, either way round, YOLOv5 and its face
 /// variants, and models that end in finished boxes. Their scores are past the sigmoid.
@@ -143,7 +144,7 @@ impl<'a> Rows<'a> {
         let (kind, transposed) = match (kind_of(first), kind_of(second)) {
             (Some(kind), _) => (kind, false),
             (None, Some(kind)) => (kind, true),
-            (None, None) if second >= 6 && first <= END_TO_END_ROWS && first > 0 => {
+            (None, None) if (1..=FINISHED.0).contains(&first) && FINISHED.1.contains(&second) => {
                 (Kind::Finished, false)
             }
             (None, None) => return Err(misfit()),

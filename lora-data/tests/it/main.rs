@@ -11,9 +11,12 @@ mod face_finding;
 #[cfg(test)]
 mod face_pictures;
 #[cfg(test)]
+mod face_set;
+#[cfg(test)]
 mod folder;
 #[cfg(test)]
 mod layouts;
+#[cfg(test)]
 mod onnx;
 #[cfg(test)]
 mod onnx_model_builder;
