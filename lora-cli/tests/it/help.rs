@@ -7,6 +7,7 @@ fn every_command_explains_itself() {
         "quickstart",
         "train",
         "plan",
+        "faces",
         "sample",
         "grid",
         "inspect",

@@ -59,7 +59,8 @@ impl FaceCaption {
         let is_removed = |tag: &str| self.remove.iter().any(|one| plain(one) == plain(tag));
         let mut kept: Vec<&str> = tags(line).filter(|tag| !is_removed(tag)).collect();
         for tag in self.add.iter().map(|tag| tag.trim()) {
-            if !tag.is_empty() && !kept.iter().any(|one| plain(one) == plain(tag)) {
+            let mut there = kept.iter().copied().chain(tags(&self.prefix));
+            if !tag.is_empty() && !there.any(|one| plain(one) == plain(tag)) {
                 kept.push(tag);
             }
         }
@@ -92,6 +93,12 @@ mod tests {
             rule.of("sks dog, Full_Body, red hat,boots , Portrait"),
             "close-up, sks dog, red hat, Portrait, face"
         );
+    }
+
+    #[test]
+    fn a_tag_of_the_prefix_is_not_added_again() {
+        let rule = caption("close-up, ", &["Close-up", "face"], &[]);
+        assert_eq!(rule.of("sks dog"), "close-up, sks dog, face");
     }
 
     #[test]
