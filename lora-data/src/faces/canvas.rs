@@ -152,23 +152,21 @@ mod tests {
         let picture = RgbImage::from_pixel(32, 31, Rgb([255, 51, 0]));
         let values = Canvas::padded((32, 31), 640).values(&picture).unwrap();
         assert_eq!(values.len(), 3 * 32 * 32);
-        assert_eq!([values[0], values[1024], values[2048]], [0.0, 51.0, 255.0]);
+        let at = |places: [usize; 3]| places.map(|place| values[place]).to_vec();
+        assert_eq!(at([0, 1024, 2048]), [0.0, 51.0, 255.0]);
         // The last row is padding in all planes.
-        assert_eq!([values[1023], values[2047], values[3071]], [0.0; 3]);
+        assert_eq!(at([1023, 2047, 3071]), [0.0; 3]);
         let values = Canvas::letterboxed((32, 31), (32, 34))
             .values(&picture)
             .unwrap();
         let plane = 32 * 34;
         let middle = 16 * 32;
+        let at = |places: [usize; 3]| places.map(|place| values[place]).to_vec();
         assert_eq!(
-            [
-                values[middle],
-                values[plane + middle],
-                values[2 * plane + middle]
-            ],
+            at([middle, plane + middle, 2 * plane + middle]),
             [1.0, 0.2, 0.0]
         );
-        assert_eq!(values[0], 114.0 / 255.0);
+        assert_eq!(at([0, plane, 2 * plane]), [114.0 / 255.0; 3]);
     }
 
     #[test]

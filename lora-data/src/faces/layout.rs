@@ -18,14 +18,11 @@ impl Layout {
     /// When the model takes something else than one RGB picture, or its outputs are of no known kind.
     pub(super) fn of(model: &OnnxModel) -> Result<Self, String> {
         let input = model.input();
-        let (height, width) = match input.shape[..] {
-            [None | Some(1), None | Some(3), height, width] => (height, width),
-            _ => {
-                return Err(format!(
-                    "its input \"{}\" is not a picture [1, 3, height, width]",
-                    input.name
-                ));
-            }
+        let [None | Some(1), None | Some(3), height, width] = input.shape[..] else {
+            return Err(format!(
+                "its input \"{}\" is not a picture [1, 3, height, width]",
+                input.name
+            ));
         };
         if let Some(yunet) = YuNet::of(model.outputs()) {
             return Ok(Self::YuNet(yunet));

@@ -186,8 +186,7 @@ impl Columns {
         let value = |column| rows.value(row, column);
         let class = self.classes.iter().map(|&column| value(column));
         let score = class.fold(f32::NEG_INFINITY, f32::max) * self.objectness.map_or(1.0, value);
-        // Written so that a score that is no number is no face.
-        if !(score >= least) {
+        if score.is_nan() || score < least {
             return None;
         }
         let bounds = [0, 1, 2, 3].map(value);

@@ -96,8 +96,7 @@ impl<'a> Level<'a> {
 
     fn face(&self, cell: usize, least: f32) -> Option<FaceBox> {
         let score = (self.cls[cell].clamp(0.0, 1.0) * self.obj[cell].clamp(0.0, 1.0)).sqrt();
-        // Written so that a score that is no number is no face.
-        if !(score >= least) {
+        if score.is_nan() || score < least {
             return None;
         }
         let (column, row) = ((cell % self.columns) as f32, (cell / self.columns) as f32);

@@ -266,10 +266,10 @@ fn a_yolo_model_sees_red_first_from_0_to_1_in_a_letterbox_and_its_boxes_are_scal
         .unwrap();
     assert_eq!(faces.len(), 1);
     let face = faces[0];
-    let mean = (0.8 + 114.0 / 255.0) / 2.0;
+    let mean = f32::midpoint(0.8, 114.0 / 255.0);
     assert!((face.score - mean).abs() < 1e-4, "{face:?}");
     // On the canvas left 22, top 11; twice that after taking 16 rows of grey off.
-    let bounds = [face.left, face.top, face.width, face.height];
+    let bounds = vec![face.left, face.top, face.width, face.height];
     assert_eq!(bounds, [44.0, -10.0, 40.0, 20.0]);
     assert_eq!(face.landmarks, None);
 }

@@ -374,6 +374,7 @@ fn a_file_that_is_not_ours_is_left_and_told_and_no_longer_in_the_way_when_gone()
 
 #[test]
 fn small_faces_faces_beyond_the_number_and_pictures_that_are_faces_are_left_out_and_told() {
+    use FaceOutcome::{BeyondMost, FillsPicture, TooSmall, Written};
     let mut place = Place::new();
     place.picture(
         "x/many.png",
@@ -383,7 +384,6 @@ fn small_faces_faces_beyond_the_number_and_pictures_that_are_faces_are_left_out_
     place.options.most = Some(2);
     place.options.max_share = 0.7;
     let report = place.run("x");
-    use FaceOutcome::{BeyondMost, FillsPicture, TooSmall, Written};
     assert_eq!(
         outcomes(&report),
         [

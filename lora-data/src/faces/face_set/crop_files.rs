@@ -59,7 +59,7 @@ impl<'a> CropFiles<'a> {
     pub(super) fn put(&mut self, name: &str, bytes: &[u8]) -> Result<Put, FaceSetError> {
         let path = self.folder.join(name);
         let wanted = digest(&[bytes]);
-        let there = self.digest_of(&path)?;
+        let there = digest_of(&path)?;
         let is_ours = there.is_none() || self.force || there.as_ref() == self.before.get(name);
         let put = match there {
             Some(there) if there == wanted => Put::Same,
@@ -100,7 +100,7 @@ impl<'a> CropFiles<'a> {
         let mut removed = Vec::new();
         for (name, digest) in stale {
             let path = self.folder.join(name);
-            match self.digest_of(&path)? {
+            match digest_of(&path)? {
                 None => {}
                 Some(there) if there == *digest || self.force => {
                     if !self.dry_run {
@@ -113,13 +113,14 @@ impl<'a> CropFiles<'a> {
         }
         Ok(removed)
     }
+}
 
-    fn digest_of(&self, path: &Path) -> Result<Option<String>, FaceSetError> {
-        match fs::read(path) {
-            Ok(bytes) => Ok(Some(digest(&[&bytes]))),
-            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(cause) => Err(file_error(path, cause)),
-        }
+/// The digest of a file's bytes; none where there is no file.
+fn digest_of(path: &Path) -> Result<Option<String>, FaceSetError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(digest(&[&bytes]))),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(file_error(path, cause)),
     }
 }
 
