@@ -146,3 +146,17 @@ pub(super) fn guarded<T>(act: impl FnOnce() -> TractResult<T>) -> Result<T, Stri
         Err(_) => Err("the model's contents do not fit together".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_on_a_files_contents_is_an_error() {
+        let told = guarded::<()>(|| panic!("index out of bounds"));
+        assert_eq!(
+            told,
+            Err("the model's contents do not fit together".to_owned())
+        );
+    }
+}
