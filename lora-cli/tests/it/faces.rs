@@ -3,7 +3,15 @@ use std::{
     fs,
     path::{Path, PathBuf},
 };
+#[cfg(unix)]
+use std::{
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
 
+#[cfg(unix)]
+use crate::program::lora;
 use crate::program::{run, text, transcript, with_filters};
 
 /// The photographs of lora-data's tests.
@@ -141,4 +149,47 @@ fn what_cannot_be_is_told_in_words() {
         insta::assert_snapshot!("faces_errors", told.collect::<Vec<_>>().join("\n"));
     });
     assert!(pictures.is_dir());
+}
+
+/// Ctrl-C in the middle: what has begun is finished, the code is 130, and the next run goes on to the same files.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_stops_between_pictures_and_the_next_run_goes_on() {
+    const COPIES: usize = 200;
+    let (folder, pictures) = dataset();
+    for number in 0..COPIES {
+        let copy = pictures.join(format!("{number:03}.png"));
+        fs::copy(pictures.join("astronaut.png"), copy).expect("a copy");
+    }
+    let arguments = ["faces", "set/10_sks woman", "--min-size", "40", "--json"];
+    let child = lora(folder.path())
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let crops = folder.path().join("set/10_sks woman_face");
+    while !crops.is_dir() {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let kill = Command::new("kill")
+        .args(["-INT", &child.id().to_string()])
+        .status();
+    assert!(kill.expect("kill is there").success());
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["stopped"], true);
+    let done = report["folders"][0]["crops"].as_u64().expect("a number") as usize;
+    assert!(done <= COPIES, "{done} crops");
+    // A crop, its caption, and the record; nothing half written.
+    assert_eq!(files(&crops).len(), 2 * done + 1);
+
+    let output = run(folder.path(), &arguments);
+    assert!(output.status.success());
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["folders"][0]["crops"], COPIES + 1);
+    let unchanged = report["pictures"].as_array().expect("a list").iter();
+    let unchanged = unchanged.filter(|picture| picture["outcome"] == "unchanged");
+    assert!(unchanged.count() >= done);
 }

@@ -103,7 +103,7 @@ impl FaceRecord {
 
     pub(super) fn write(&self, folder: &Path) -> Result<(), FaceSetError> {
         Ok(write_atomically(path_in(folder), |file| {
-            serde_json::to_writer_pretty(&mut *file, self)?;
+            serde_json::to_writer(&mut *file, self)?;
             file.write_all(b"\n")
         })?)
     }

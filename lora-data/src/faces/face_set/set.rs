@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap, HashSet},
     ops::ControlFlow,
     path::{Path, PathBuf},
     sync::{
@@ -183,19 +183,27 @@ impl FaceSet {
     }
 
     fn report(&self, pictures: Vec<FacePicture>) -> FaceSetReport {
-        let crops = |index: usize| {
-            let in_folder = self.sources.iter().filter(|source| source.folder == index);
-            let images: Vec<&PathBuf> = in_folder.map(|source| &source.image).collect();
-            let pictures = pictures.iter().filter(|one| images.contains(&&one.image));
-            let faces = pictures.flat_map(|picture| &picture.faces);
-            faces.filter(|face| face.outcome.is_cropped()).count()
-        };
-        let folders = self.folders.iter().enumerate();
-        let folders = folders.map(|(index, folder)| FaceFolderReport {
+        let folder_of: HashMap<&Path, usize> = self
+            .sources
+            .iter()
+            .map(|source| (source.image.as_path(), source.folder))
+            .collect();
+        let mut crops = vec![0; self.folders.len()];
+        for picture in &pictures {
+            let cropped = picture
+                .faces
+                .iter()
+                .filter(|face| face.outcome.is_cropped());
+            if let Some(&folder) = folder_of.get(picture.image.as_path()) {
+                crops[folder] += cropped.count();
+            }
+        }
+        let folders = self.folders.iter().zip(crops);
+        let folders = folders.map(|(folder, crops)| FaceFolderReport {
             source: folder.source.clone(),
             path: folder.path.clone(),
             repeats: folder.repeats,
-            crops: crops(index),
+            crops,
         });
         FaceSetReport {
             folders: folders.collect(),
@@ -205,16 +213,18 @@ impl FaceSet {
         }
     }
 
-    /// Files of the record whose picture is no longer listed.
+    /// Crops in the records whose picture is no longer listed.
     fn orphans(&self) -> Vec<PathBuf> {
+        let listed: HashSet<(usize, &str)> = self
+            .sources
+            .iter()
+            .map(|source| (source.folder, source.name.as_str()))
+            .collect();
         let mut orphans = Vec::new();
         for (index, folder) in self.folders.iter().enumerate() {
-            let is_listed = |name: &str| {
-                let mut sources = self.sources.iter();
-                sources.any(|source| source.folder == index && source.name == name)
-            };
             let record = folder.record();
-            let gone = record.pictures.iter().filter(|(name, _)| !is_listed(name));
+            let pictures = record.pictures.iter();
+            let gone = pictures.filter(|(name, _)| !listed.contains(&(index, name.as_str())));
             let crops = gone.flat_map(|(_, picture)| &picture.faces);
             let files = crops.filter_map(|face| face.file.as_ref());
             let paths = files.map(|name| folder.path.join(name));
