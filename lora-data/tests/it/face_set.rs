@@ -361,6 +361,20 @@ fn what_was_changed_or_removed_by_hand_stays_so_until_forced() {
 }
 
 #[test]
+fn crops_that_a_killed_run_did_not_record_are_taken_over() {
+    let place = two_folders();
+    place.run("set");
+    let before = place.files();
+    fs::remove_file(place.path("set/5_cat_face/.faces.json")).unwrap();
+    let report = place.run("set");
+    assert_eq!(outcomes(&report)[2], [FaceOutcome::Kept]);
+    // Only the outcome in the record tells that it was found and not written.
+    assert!(place.files().keys().eq(before.keys()));
+    place.picture("set/5_cat/c c.png", &[(10, 10, 90)]);
+    assert_eq!(outcomes(&place.run("set"))[2], [FaceOutcome::Written]);
+}
+
+#[test]
 fn a_file_that_is_not_ours_is_left_and_told_and_no_longer_in_the_way_when_gone() {
     let place = two_folders();
     place.write("set/5_cat_face/c c_face1.png", b"somebody's");

@@ -256,14 +256,10 @@ proptest! {
         if let Some(cut) = cut {
             bytes.truncate(cut.index(bytes.len()));
         }
-        if let Ok(model) = OnnxModel::from_bytes("damaged.onnx", &bytes) {
-            if let Ok(runner) = model.at_shape(&[1, 3]) {
-                if let Ok(outputs) = runner.run(&[1.0, 2.0, 3.0]) {
-                    for output in outputs {
-                        prop_assert_eq!(output.values.len(), output.shape.iter().product::<usize>());
-                    }
-                }
-            }
+        let run = |model: OnnxModel| model.at_shape(&[1, 3])?.run(&[1.0, 2.0, 3.0]);
+        let outputs = OnnxModel::from_bytes("damaged.onnx", &bytes).and_then(run);
+        for output in outputs.into_iter().flatten() {
+            prop_assert_eq!(output.values.len(), output.shape.iter().product::<usize>());
         }
     }
 }

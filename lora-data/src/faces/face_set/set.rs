@@ -18,7 +18,10 @@ use super::{
     work::Work,
 };
 use crate::{
-    DatasetError, FolderConfig, Problem, concept::concepts, faces::FaceFinder, findings::Findings,
+    DatasetError, FolderConfig, Problem,
+    concept::{Concept, concepts},
+    faces::FaceFinder,
+    findings::Findings,
 };
 
 /// After so many pictures the record is written, so that a run that is killed loses little.
@@ -31,7 +34,6 @@ const PICTURES_A_RECORD: usize = 32;
 /// read.
 #[derive(Debug)]
 pub struct FaceSet {
-    root: PathBuf,
     options: FaceSetOptions,
     folders: Vec<FaceFolder>,
     sources: Vec<Source>,
@@ -46,38 +48,7 @@ impl FaceSet {
     /// crops that are there do not go with the options.
     pub fn open(folder: &Path, options: FaceSetOptions) -> Result<Self, FaceSetError> {
         options.check()?;
-        let mut findings = Findings::default();
-        let found = concepts(
-            &FolderConfig::new(folder),
-            &options.caption_extensions,
-            &mut findings,
-        );
-        let Findings { notes, problems } = findings;
-        let problems: Vec<Problem> = problems
-            .into_iter()
-            .filter(|one| !is_of_crops(one))
-            .collect();
-        if !problems.is_empty() {
-            return Err(DatasetError { problems }.into());
-        }
-        let (concepts, crops) = without_crops(found);
-        if concepts.is_empty() {
-            return Err(FaceSetError::OnlyFaces {
-                folder: folder.into(),
-            });
-        }
-        let is_used = |note: &String| {
-            !crops
-                .iter()
-                .any(|crop| note.starts_with(&format!("{}: ", crop.path.display())))
-        };
-        let mut notes: Vec<String> = notes.into_iter().filter(is_used).collect();
-        for crop in &crops {
-            notes.push(format!(
-                "{}: passed over, for it holds crops",
-                crop.path.display()
-            ));
-        }
+        let (concepts, notes) = listed(folder, &options)?;
         let folders = concepts
             .iter()
             .map(|concept| FaceFolder::of(concept, &options))
@@ -89,17 +60,11 @@ impl FaceSet {
             .flat_map(|(index, concept)| Source::all_of(concept, index))
             .collect();
         Ok(Self {
-            root: folder.into(),
             options,
             folders,
             sources,
             notes,
         })
-    }
-
-    /// The folder that was opened.
-    pub fn root(&self) -> &Path {
-        &self.root
     }
 
     /// How many pictures there are.
@@ -232,6 +197,34 @@ impl FaceSet {
         }
         orphans
     }
+}
+
+/// The folders of pictures in `folder`, and what is to be told of them.
+fn listed(
+    folder: &Path,
+    options: &FaceSetOptions,
+) -> Result<(Vec<Concept>, Vec<String>), FaceSetError> {
+    let mut findings = Findings::default();
+    let config = FolderConfig::new(folder);
+    let found = concepts(&config, &options.caption_extensions, &mut findings);
+    let mut problems = findings.problems;
+    problems.retain(|problem| !is_of_crops(problem));
+    if !problems.is_empty() {
+        return Err(DatasetError { problems }.into());
+    }
+    let (pictures, crops) = without_crops(found);
+    if pictures.is_empty() {
+        return Err(FaceSetError::OnlyFaces {
+            folder: folder.into(),
+        });
+    }
+    let mut notes = findings.notes;
+    for crop in &crops {
+        let about = format!("{}: ", crop.path.display());
+        notes.retain(|note| !note.starts_with(&about));
+        notes.push(format!("{about}passed over, for it holds crops"));
+    }
+    Ok((pictures, notes))
 }
 
 /// Whether a problem is a folder of crops from which all were removed.
