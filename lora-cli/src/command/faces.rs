@@ -89,18 +89,18 @@ struct CropArguments {
 struct CaptionArguments {
     /// What to put in front of captions, as it stands
     #[arg(
-        long,
+        long = "caption-prefix",
         value_name = "TEXT",
         default_value = "",
         hide_default_value = true
     )]
-    caption_prefix: String,
+    prefix: String,
     /// Tags to add behind, separated by commas
-    #[arg(long, value_name = "TAGS", default_value_t = FaceCaption::default().add.join(", "))]
-    caption_add: String,
+    #[arg(long = "caption-add", value_name = "TAGS", default_value_t = FaceCaption::default().add.join(", "))]
+    add: String,
     /// Tags to take out, separated by commas, for they are not true of a crop
-    #[arg(long, value_name = "TAGS", default_value_t = FaceCaption::default().remove.join(", "))]
-    caption_remove: String,
+    #[arg(long = "caption-remove", value_name = "TAGS", default_value_t = FaceCaption::default().remove.join(", "))]
+    remove: String,
 }
 
 #[derive(Args, Debug)]
@@ -164,9 +164,9 @@ impl Faces {
             max_share: self.crop.max_share,
             most: self.crop.max,
             caption: FaceCaption {
-                prefix: self.caption.caption_prefix.clone(),
-                add: tags(&self.caption.caption_add),
-                remove: tags(&self.caption.caption_remove),
+                prefix: self.caption.prefix.clone(),
+                add: tags(&self.caption.add),
+                remove: tags(&self.caption.remove),
             },
             repeats: self.crop.repeats,
             out: self.crop.out.clone(),
