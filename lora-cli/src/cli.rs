@@ -8,8 +8,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{
     command::{
-        bench, completions, convert, devices, extract, grid, inspect, merge, plan, quickstart,
-        resize, sample, tag, train, verify,
+        bench, completions, convert, devices, extract, faces, grid, inspect, merge, plan,
+        quickstart, resize, sample, tag, train, verify,
     },
     printer::Printer,
 };
@@ -50,6 +50,7 @@ enum Command {
     Tag(tag::Tag),
     Train(train::Train),
     Plan(plan::Plan),
+    Faces(faces::Faces),
     Sample(sample::Sample),
     Grid(grid::Grid),
     Inspect(inspect::Inspect),
@@ -84,6 +85,7 @@ impl Cli {
             Command::Tag(command) => command.run(&printer),
             Command::Train(command) => command.run(&printer),
             Command::Plan(command) => command.run(&printer),
+            Command::Faces(command) => command.run(&printer),
             Command::Sample(command) => command.run(&printer),
             Command::Grid(command) => command.run(&printer),
             Command::Inspect(command) => command.run(&printer),

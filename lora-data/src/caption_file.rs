@@ -16,15 +16,7 @@ impl CaptionFile {
     /// # Errors
     /// When the file cannot be read or is not UTF-8.
     pub(crate) fn read(path: &Path) -> Result<Self, Problem> {
-        let bytes = fs::read(path).map_err(|cause| Problem::CaptionUnreadable {
-            path: path.into(),
-            cause,
-        })?;
-        let text = String::from_utf8(bytes).map_err(|error| Problem::CaptionNotUtf8 {
-            path: path.into(),
-            line: line_at(error.as_bytes(), error.utf8_error().valid_up_to()),
-        })?;
-        Ok(Self::parse(&text))
+        Ok(Self::parse(&read_text(path)?))
     }
 
     fn parse(text: &str) -> Self {
@@ -36,6 +28,21 @@ impl CaptionFile {
             unused_lines: lines.count(),
         }
     }
+}
+
+/// Reads a caption file whole.
+///
+/// # Errors
+/// When the file cannot be read or is not UTF-8.
+pub(crate) fn read_text(path: &Path) -> Result<String, Problem> {
+    let bytes = fs::read(path).map_err(|cause| Problem::CaptionUnreadable {
+        path: path.into(),
+        cause,
+    })?;
+    String::from_utf8(bytes).map_err(|error| Problem::CaptionNotUtf8 {
+        path: path.into(),
+        line: line_at(error.as_bytes(), error.utf8_error().valid_up_to()),
+    })
 }
 
 /// The line, counted from 1, on which the byte at `offset` stands.

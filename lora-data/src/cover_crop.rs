@@ -53,7 +53,14 @@ fn scaled(side: u32, scale: f64) -> u32 {
     (f64::from(side) * scale).round() as u32
 }
 
-fn resize(picture: RgbImage, (width, height): (u32, u32)) -> Result<RgbImage, ResizeError> {
+/// Resizes a picture with the filter of [`cover_crop`].
+///
+/// # Errors
+/// When the resizer refuses the dimensions.
+pub(crate) fn resize(
+    picture: RgbImage,
+    (width, height): (u32, u32),
+) -> Result<RgbImage, ResizeError> {
     let mut resized = DynamicImage::new_rgb8(width, height);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
     Resizer::new().resize(&DynamicImage::from(picture), &mut resized, &options)?;

@@ -5,6 +5,8 @@
 //! words. Both are pure functions of the seed and the epoch, so a resumed run needs no random state.
 //!
 //! An embedding program with pictures of its own implements [`Dataset`].
+//!
+//! [`faces`] finds faces and cuts them out as a set of their own; [`onnx`] runs the models of detectors.
 
 mod augment;
 mod caption;

@@ -5,6 +5,7 @@ pub(crate) mod completions;
 pub(crate) mod convert;
 pub(crate) mod devices;
 pub(crate) mod extract;
+pub(crate) mod faces;
 pub(crate) mod grid;
 pub(crate) mod inspect;
 pub(crate) mod merge;

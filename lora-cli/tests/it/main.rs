@@ -3,6 +3,7 @@
 mod bench;
 mod devices;
 mod errors;
+mod faces;
 mod grid;
 mod help;
 mod inspect;

@@ -1,4 +1,5 @@
 use std::{
+    collections::BTreeMap,
     fmt, fs, io,
     panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
@@ -27,6 +28,7 @@ pub struct OnnxModel {
     path: PathBuf,
     input: OnnxInput,
     outputs: Vec<String>,
+    metadata: BTreeMap<String, String>,
     graph: InferenceModel,
 }
 
@@ -71,11 +73,16 @@ impl OnnxModel {
             .with_ignore_value_info(true);
         let proto = guarded(|| onnx.proto_model_for_read(&mut &*bytes)).map_err(not_onnx)?;
         let (input, outputs) = checked(&path, &proto, &onnx)?;
+        let metadata = proto.metadata_props.iter();
+        let metadata = metadata
+            .map(|entry| (entry.key.clone(), entry.value.clone()))
+            .collect();
         let graph = guarded(|| onnx.model_for_proto_model(&proto)).map_err(not_onnx)?;
         Ok(Self {
             path,
             input,
             outputs,
+            metadata,
             graph,
         })
     }
@@ -93,6 +100,11 @@ impl OnnxModel {
     /// The names of its outputs, in the file's order, which [`OnnxRunner::run`] keeps.
     pub fn outputs(&self) -> &[String] {
         &self.outputs
+    }
+
+    /// What the file says under a key of its metadata, such as the class names of a detector.
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.metadata.get(key).map(String::as_str)
     }
 
     /// Fixes the input's shape and prepares the model to run: shapes inferred, constants folded, operators fused.
@@ -132,5 +144,19 @@ pub(super) fn guarded<T>(act: impl FnOnce() -> TractResult<T>) -> Result<T, Stri
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(format!("{error:#}")),
         Err(_) => Err("the model's contents do not fit together".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_on_a_files_contents_is_an_error() {
+        let told = guarded::<()>(|| panic!("index out of bounds"));
+        assert_eq!(
+            told,
+            Err("the model's contents do not fit together".to_owned())
+        );
     }
 }

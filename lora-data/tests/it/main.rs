@@ -7,10 +7,18 @@ mod complaints;
 #[cfg(test)]
 mod config_text;
 #[cfg(test)]
+mod face_finding;
+#[cfg(test)]
+mod face_pictures;
+#[cfg(test)]
+mod face_set;
+#[cfg(test)]
 mod folder;
 #[cfg(test)]
 mod layouts;
+#[cfg(test)]
 mod onnx;
+#[cfg(test)]
 mod onnx_model_builder;
 #[cfg(test)]
 mod pictures;

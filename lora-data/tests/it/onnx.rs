@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use lora_data::onnx::{OnnxError, OnnxModel};
+use proptest::prelude::*;
 use prost::Message;
 use tract_onnx::pb::{
     ModelProto, StringStringEntryProto,
@@ -238,4 +239,27 @@ fn a_circle_of_nodes_is_an_error() {
         .output("b", &[2]);
     let result = from_model(circle.into_model()).and_then(|model| model.at_shape(&[2]));
     assert!(result.is_err());
+}
+
+proptest! {
+    /// tract trusts what a file says; whatever it makes of a damaged one, the program goes on.
+    #[test]
+    fn a_damaged_model_is_an_error_or_runs_and_never_ends_the_program(
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+    ) {
+        let mut bytes = two_outputs().into_bytes();
+        for (at, byte) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if let Some(cut) = cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        let run = |model: OnnxModel| model.at_shape(&[1, 3])?.run(&[1.0, 2.0, 3.0]);
+        let outputs = OnnxModel::from_bytes("damaged.onnx", &bytes).and_then(run);
+        for output in outputs.into_iter().flatten() {
+            prop_assert_eq!(output.values.len(), output.shape.iter().product::<usize>());
+        }
+    }
 }

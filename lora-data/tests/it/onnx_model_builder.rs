@@ -20,8 +20,6 @@ pub struct OnnxModelBuilder {
 pub enum Attribute<'a> {
     Int(i64),
     Ints(&'a [i64]),
-    Float(f32),
-    Text(&'a str),
 }
 
 impl OnnxModelBuilder {
@@ -151,14 +149,6 @@ fn attribute(name: &str, value: &Attribute) -> AttributeProto {
         Attribute::Ints(numbers) => {
             proto.ints = numbers.to_vec();
             AttributeType::Ints
-        }
-        Attribute::Float(number) => {
-            proto.f = number;
-            AttributeType::Float
-        }
-        Attribute::Text(text) => {
-            proto.s = text.as_bytes().to_vec();
-            AttributeType::String
         }
     };
     proto.r#type = kind as i32;
