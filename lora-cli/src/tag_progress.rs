@@ -22,11 +22,11 @@ pub(crate) struct TagProgress<'a> {
     keeps: bool,
     pictures: Vec<TaggedPicture>,
     /// Begun when it is known how many pictures there are.
-    bar: Option<Bar>,
+    counted: Option<Counted>,
 }
 
 #[derive(Debug)]
-struct Bar {
+struct Counted {
     bar: ProgressBar,
     began: Instant,
     told: Instant,
@@ -48,7 +48,7 @@ impl<'a> TagProgress<'a> {
             dry_run,
             keeps,
             pictures: Vec::new(),
-            bar: None,
+            counted: None,
         }
     }
 
@@ -89,7 +89,7 @@ impl<'a> TagProgress<'a> {
             let bar = self.printer.bar(total as u64, "pictures");
             bar.enable_steady_tick(Duration::from_millis(500));
             let now = Instant::now();
-            self.bar = Some(Bar {
+            self.counted = Some(Counted {
                 bar,
                 began: now,
                 told: now,
@@ -100,18 +100,18 @@ impl<'a> TagProgress<'a> {
     }
 
     fn stepped(&mut self) {
-        let Some(bar) = &mut self.bar else {
+        let Some(counted) = &mut self.counted else {
             return;
         };
-        bar.done += 1;
-        let each = bar.began.elapsed().as_secs_f64() / bar.done as f64;
-        let left = Duration::from_secs_f64(each * (bar.total - bar.done) as f64);
+        counted.done += 1;
+        let each = counted.began.elapsed().as_secs_f64() / counted.done as f64;
+        let left = Duration::from_secs_f64(each * (counted.total - counted.done) as f64);
         let state = format!("{}, {} left", rate(each), clock(left));
-        bar.bar.set_position(bar.done as u64);
-        bar.bar.set_message(format!(", {state}"));
-        if !self.printer.shows_bars() && bar.told.elapsed() >= EVERY {
-            bar.told = Instant::now();
-            let (done, total) = (bar.done, bar.total);
+        counted.bar.set_position(counted.done as u64);
+        counted.bar.set_message(format!(", {state}"));
+        if !self.printer.shows_bars() && counted.told.elapsed() >= EVERY {
+            counted.told = Instant::now();
+            let (done, total) = (counted.done, counted.total);
             self.printer
                 .note(&format!("picture {done}/{total}: {state}"));
         }
@@ -120,8 +120,8 @@ impl<'a> TagProgress<'a> {
 
 impl Drop for TagProgress<'_> {
     fn drop(&mut self) {
-        if let Some(bar) = &self.bar {
-            bar.bar.finish_and_clear();
+        if let Some(counted) = &self.counted {
+            counted.bar.finish_and_clear();
         }
     }
 }
