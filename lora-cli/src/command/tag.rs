@@ -130,7 +130,8 @@ struct RunningArguments {
     /// Pictures worked on at the same time [default: one for each core]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// Pictures that each thread gives the tagger at once, where the model leaves it open
+    /// Pictures that each thread gives the tagger at once, where the model leaves it open; more than
+    /// one seldom pays
     #[arg(long, value_name = "N", default_value = "1")]
     batch: NonZeroUsize,
     /// Width and height of the tagger's pictures, where the model leaves it open [default: 448]
