@@ -17,15 +17,7 @@ impl CaptionFile {
     /// # Errors
     /// When the file cannot be read or is not UTF-8.
     pub(crate) fn read(path: &Path, all_lines: bool) -> Result<Self, Problem> {
-        let bytes = fs::read(path).map_err(|cause| Problem::CaptionUnreadable {
-            path: path.into(),
-            cause,
-        })?;
-        let text = String::from_utf8(bytes).map_err(|error| Problem::CaptionNotUtf8 {
-            path: path.into(),
-            line: line_at(error.as_bytes(), error.utf8_error().valid_up_to()),
-        })?;
-        Ok(Self::parse(&text, all_lines))
+        Ok(Self::parse(&read_text(path)?, all_lines))
     }
 
     fn parse(text: &str, all_lines: bool) -> Self {
@@ -45,8 +37,23 @@ impl CaptionFile {
     }
 }
 
+/// Reads a caption file whole.
+///
+/// # Errors
+/// When the file cannot be read or is not UTF-8.
+pub(crate) fn read_text(path: &Path) -> Result<String, Problem> {
+    let bytes = fs::read(path).map_err(|cause| Problem::CaptionUnreadable {
+        path: path.into(),
+        cause,
+    })?;
+    String::from_utf8(bytes).map_err(|error| Problem::CaptionNotUtf8 {
+        path: path.into(),
+        line: line_at(error.as_bytes(), error.utf8_error().valid_up_to()),
+    })
+}
+
 /// The line, counted from 1, on which the byte at `offset` stands.
-fn line_at(bytes: &[u8], offset: usize) -> usize {
+pub(crate) fn line_at(bytes: &[u8], offset: usize) -> usize {
     bytes[..offset].split(|&byte| byte == b'\n').count()
 }
 

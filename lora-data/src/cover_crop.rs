@@ -45,7 +45,7 @@ fn cut(picture: DynamicImage, fit: &Fit, view: &View) -> Result<DynamicImage, Re
     let covered = if fit.resized == (picture.width(), picture.height()) {
         picture
     } else {
-        resize(&picture, fit.resized)?
+        resized(&picture, fit.resized)?
     };
     let (width, height) = (fit.bucket.width, fit.bucket.height);
     let cut = if fit.resized == (width, height) {
@@ -78,7 +78,15 @@ fn placed(over: u32, at: f64) -> u32 {
     ((f64::from(over) + 1.0) * at).min(f64::from(over)) as u32
 }
 
-fn resize(
+/// Resizes a picture with the filter of [`cover_crop`].
+///
+/// # Errors
+/// When the resizer refuses the dimensions.
+pub(crate) fn resize(picture: RgbImage, size: (u32, u32)) -> Result<RgbImage, ResizeError> {
+    resized(&DynamicImage::from(picture), size).map(DynamicImage::into_rgb8)
+}
+
+fn resized(
     picture: &DynamicImage,
     (width, height): (u32, u32),
 ) -> Result<DynamicImage, ResizeError> {

@@ -5,6 +5,8 @@
 //! words. Both are pure functions of the seed and the epoch, so a resumed run needs no random state.
 //!
 //! An embedding program with pictures of its own implements [`Dataset`].
+//!
+//! [`faces`] finds faces and cuts them out as a set of their own; [`onnx`] runs the models of detectors.
 
 mod augment;
 mod buckets;
@@ -18,6 +20,7 @@ mod cover_crop;
 mod dataset;
 mod epoch_plan;
 mod error;
+pub mod faces;
 mod findings;
 mod folder_listing;
 mod folder_metadata;
@@ -30,6 +33,7 @@ mod kohya_name;
 mod mask_config;
 mod masks;
 mod metadata_file;
+pub mod onnx;
 mod overrides;
 mod picture_digest;
 mod picture_file;
@@ -39,6 +43,7 @@ mod regularisation;
 mod resolution;
 mod showing;
 mod subset;
+pub mod tagger;
 mod toml_message;
 mod view;
 mod wildcard;

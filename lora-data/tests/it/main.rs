@@ -9,6 +9,12 @@ mod complaints;
 #[cfg(test)]
 mod config_text;
 #[cfg(test)]
+mod face_finding;
+#[cfg(test)]
+mod face_pictures;
+#[cfg(test)]
+mod face_set;
+#[cfg(test)]
 mod folder;
 #[cfg(test)]
 mod kohya_captions;
@@ -18,9 +24,15 @@ mod kohya_config;
 mod layouts;
 #[cfg(test)]
 mod masks;
+mod onnx;
+#[cfg(test)]
+mod onnx_model_builder;
 #[cfg(test)]
 mod pictures;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
 mod semantics;
+mod tagger_parity;
+#[cfg(test)]
+mod tagger_runs;
