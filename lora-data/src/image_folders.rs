@@ -76,14 +76,6 @@ impl ImageFolders {
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
-
-    /// The size before cutting, and the bucket, of the picture at `index`.
-    ///
-    /// # Panics
-    /// When `index` is not below the number of entries.
-    pub fn fit(&self, index: usize) -> Fit {
-        self.fits[index]
-    }
 }
 
 impl Dataset for ImageFolders {
@@ -93,6 +85,10 @@ impl Dataset for ImageFolders {
 
     fn subsets(&self) -> &[Subset] {
         &self.subsets
+    }
+
+    fn resized(&self, index: usize) -> (u32, u32) {
+        self.fits[index].resized
     }
 
     fn pixels(&self, index: usize, view: &View) -> Result<Pixels, DataError> {

@@ -247,6 +247,7 @@ fn a_dataset_over_the_parent_shows_the_crops_with_their_repeats() {
         folders: vec![FolderConfig::new(place.path("set"))],
         resolution: Resolution::square(64),
         caption: CaptionConfig::default(),
+        ..DatasetConfig::default()
     });
     let opened = opened.unwrap();
     let told: Vec<(&str, u32, &str)> = opened

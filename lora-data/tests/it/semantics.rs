@@ -66,8 +66,7 @@ fn pictures_go_to_the_bucket_of_their_proportions_and_fill_it() {
             3 * (pixels.width * pixels.height) as usize
         );
     }
-    let fit = opened.fit(1);
-    assert_eq!(fit.resized, (48, 24));
+    assert_eq!(opened.resized(1), (48, 24));
     let plain = opened.pixels(1, &View::plain()).unwrap();
     assert_eq!(plain.framing.crop, (4, 0));
 }
