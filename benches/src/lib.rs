@@ -80,6 +80,8 @@ impl Subject {
         Batch {
             latents: normal([count, 4, self.latents, self.latents]),
             noise: normal([count, 4, self.latents, self.latents]),
+            loss_weights: Vec::new(),
+            mask: None,
             noise_offset: normal([count, 4, 1, 1]),
             timesteps: (0..count).map(|item| (item * 997 + 31) % 1000).collect(),
             text: BatchText::Ids(TokenIds {

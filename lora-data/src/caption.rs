@@ -106,14 +106,21 @@ impl CaptionConfig {
         if varies || self.shuffle || self.tag_dropout > 0.0 || self.warmup_steps > 0.0 {
             return None;
         }
-        let always = Self {
+        let dropped = (self.dropout > 0.0 || self.dropout_every_epochs > 0).then(String::new);
+        Some([self.settled(caption)].into_iter().chain(dropped).collect())
+    }
+
+    /// The caption as it stands, with prefix and suffix but nothing left to chance: what a measure goes by.
+    pub fn settled(&self, caption: &str) -> String {
+        let still = Self {
             dropout: 0.0,
             dropout_every_epochs: 0,
+            warmup_steps: 0.0,
+            shuffle: false,
+            tag_dropout: 0.0,
             ..self.clone()
         };
-        let dropped = (self.dropout > 0.0 || self.dropout_every_epochs > 0).then(String::new);
-        let rendered = always.render(caption, &Showing::default());
-        Some([rendered].into_iter().chain(dropped).collect())
+        still.render(caption, &Showing::default())
     }
 
     fn is_dropped(&self, at: &Showing) -> bool {

@@ -17,6 +17,10 @@ pub struct Batch {
     /// For each item, in pixels: original height and width, top and left of the crop, target height and width. Only
     /// SDXL looks at them.
     pub sizes: Vec<[f32; 6]>,
+    /// The factor of each item's loss; empty means 1.
+    pub loss_weights: Vec<f32>,
+    /// The weight of each latent's error, `[batch, 1, height, width]`; `None` means 1.
+    pub mask: Option<Tensor<4>>,
 }
 
 /// The captions of a batch, before the text encoders or after them.

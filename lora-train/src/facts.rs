@@ -9,14 +9,15 @@ use lora_core::{
     BaseModel, Precision,
     adapter::{LoraSpec, Target},
     diffusion::PredictionType,
-    lora_file::{DatasetFolder, ModelHashes, NoiseFacts, TrainingFacts},
+    lora_file::{ModelHashes, NoiseFacts, TrainingFacts},
 };
-use lora_data::{Dataset, dataset_dirs, tag_frequency};
+use lora_data::{Dataset, tag_frequency};
 use lora_optim::ScheduleKind;
 
 use crate::{
     Plan,
     config::{OptimizerConfig, TrainConfig},
+    data_facts,
 };
 
 /// The facts that stay the same over a run; epoch, steps and time are filled in at each saving.
@@ -28,15 +29,6 @@ pub(crate) fn facts(
 ) -> TrainingFacts {
     let path = &config.model.path;
     let vae = config.model.vae.as_deref();
-    let folders = dataset_dirs(data.entries())
-        .into_iter()
-        .map(|(name, folder)| {
-            let folder = DatasetFolder {
-                n_repeats: folder.n_repeats,
-                img_count: folder.img_count,
-            };
-            (name, folder)
-        });
     let tags = tag_frequency(data.entries())
         .into_iter()
         .map(|(folder, tags)| {
@@ -90,9 +82,16 @@ pub(crate) fn facts(
             config.dataset.resolution.width,
             config.dataset.resolution.height,
         ),
-        num_train_images: plan.exposures_per_epoch,
-        dataset_dirs: folders.collect(),
+        num_train_images: data_facts::exposures(data, false),
+        num_reg_images: data_facts::exposures(data, true),
+        dataset_dirs: data_facts::folders(data, false),
+        reg_dataset_dirs: data_facts::folders(data, true),
         tag_frequency: tags.collect(),
+        bucket_info: data_facts::bucket_info(config, data),
+        buckets: data_facts::buckets(config),
+        augmentation: data_facts::augmentation(data),
+        caption_dropout_every_n_epochs: config.dataset.caption.dropout_every_epochs,
+        caption_tag_dropout_rate: config.dataset.caption.tag_dropout,
         shuffle_caption: config.dataset.caption.shuffle,
         keep_tokens: config.dataset.caption.keep_tokens,
         caption_dropout_rate: config.dataset.caption.dropout,

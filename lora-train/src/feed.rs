@@ -1,11 +1,11 @@
 use burn::tensor::{Device, Tensor};
-use lora_core::{Part, TextConditioner};
-use lora_data::{CaptionConfig, Dataset, Exposure, Showing};
+use lora_core::BaseModel;
+use lora_data::{CaptionConfig, DataError, Dataset, Exposure, Showing, Subset, View};
 
 use crate::{
     Batch, BatchText, TextCache,
     config::{LatentDraw, TrainConfig},
-    latents::LatentCache,
+    latents::{LatentCache, Moments, encode},
     random::{Purpose, below, normal_tensor},
 };
 
@@ -14,7 +14,7 @@ use crate::{
 pub struct Feed {
     latents: LatentCache,
     texts: Option<TextCache>,
-    captions: Vec<String>,
+    /// The rules of pictures whose dataset has none of its own.
     caption: CaptionConfig,
     chunks: usize,
     draw: LatentDraw,
@@ -23,11 +23,21 @@ pub struct Feed {
     device: Device,
 }
 
+/// Where in a run a batch stands.
+#[derive(Clone, Copy, Debug)]
+pub struct FeedAt {
+    /// The epoch, from 1.
+    pub epoch: u64,
+    /// Optimiser steps done.
+    pub step: u64,
+    /// Optimiser steps of the whole run.
+    pub steps: u64,
+}
+
 impl Feed {
     /// `timesteps` is the length of the noise schedule; captions that `texts` lacks are given as token ids.
     pub fn new(
         config: &TrainConfig,
-        data: &dyn Dataset,
         latents: LatentCache,
         texts: Option<TextCache>,
         timesteps: usize,
@@ -36,11 +46,6 @@ impl Feed {
         Self {
             latents,
             texts,
-            captions: data
-                .entries()
-                .iter()
-                .map(|entry| entry.caption.clone())
-                .collect(),
             caption: config.dataset.caption.clone(),
             chunks: config.model.chunks(),
             draw: config.train.latents,
@@ -50,37 +55,50 @@ impl Feed {
         }
     }
 
-    /// The batch of some showings of `epoch`, its captions in the words of `text`.
-    pub fn batch(&self, text: &Part<TextConditioner>, epoch: u64, showings: &[Exposure]) -> Batch {
-        let [channels, height, width] = self.latents.shape();
+    /// The batch of some showings of pictures of one size.
+    ///
+    /// Views that are not kept, such as random crops, are encoded now, for which the model's VAE must be present.
+    ///
+    /// # Errors
+    /// A picture that cannot be read any more.
+    pub fn batch(
+        &self,
+        model: &BaseModel,
+        data: &dyn Dataset,
+        at: FeedAt,
+        showings: &[Exposure],
+    ) -> Result<Batch, DataError> {
         // One number for each showing of the run; an epoch has far fewer than 2³².
-        let key = |showing: &Exposure| (epoch << 32) | showing.ordinal;
-        let normal = |purpose, showing: &Exposure, shape| {
-            normal_tensor(purpose, self.seed, key(showing), shape, &self.device)
-        };
-        let stack = |tensor: &dyn Fn(&Exposure) -> Tensor<4>| {
-            Tensor::cat(showings.iter().map(tensor).collect(), 0)
+        let key = |showing: &Exposure| (at.epoch << 32) | showing.ordinal;
+        let moments: Vec<Moments> = showings
+            .iter()
+            .map(|showing| self.moments(model, data, at, showing))
+            .collect::<Result<_, _>>()?;
+        let normal = |purpose, shape: &dyn Fn(&Moments) -> [usize; 3]| {
+            let pairs = showings.iter().zip(&moments);
+            let draws = pairs.map(|(showing, moments)| {
+                normal_tensor(
+                    purpose,
+                    self.seed,
+                    key(showing),
+                    shape(moments),
+                    &self.device,
+                )
+            });
+            Tensor::cat(draws.collect(), 0)
         };
         let captions: Vec<String> = showings
             .iter()
-            .map(|showing| {
-                let caption = &self.captions[showing.index];
-                let at = Showing {
-                    seed: self.seed,
-                    epoch,
-                    ordinal: showing.ordinal,
-                    ..Showing::default()
-                };
-                self.caption.render(caption, &at)
-            })
+            .map(|showing| self.caption(data, at, showing))
             .collect();
-        Batch {
-            latents: stack(&|showing| {
-                self.latents
-                    .draw(showing.index, self.draw, self.seed, key(showing))
-            }),
-            noise: stack(&|showing| normal(Purpose::Noise, showing, [channels, height, width])),
-            noise_offset: stack(&|showing| normal(Purpose::NoiseOffset, showing, [channels, 1, 1])),
+        let latents = showings
+            .iter()
+            .zip(&moments)
+            .map(|(showing, moments)| moments.draw(self.draw, self.seed, key(showing)));
+        Ok(Batch {
+            latents: Tensor::cat(latents.collect(), 0),
+            noise: normal(Purpose::Noise, &Moments::shape),
+            noise_offset: normal(Purpose::NoiseOffset, &|moments| [moments.shape()[0], 1, 1]),
             timesteps: showings
                 .iter()
                 .map(|showing| {
@@ -95,12 +113,64 @@ impl Feed {
                 .collect(),
             text: match self.texts.as_ref().and_then(|texts| texts.batch(&captions)) {
                 Some(states) => BatchText::States(states),
-                None => BatchText::Ids(text.tokenize(&captions, self.chunks)),
+                None => BatchText::Ids(model.text.tokenize(&captions, self.chunks)),
             },
-            sizes: showings
+            sizes: moments.iter().map(|moments| moments.sizes).collect(),
+            loss_weights: showings
                 .iter()
-                .map(|showing| self.latents.sizes(showing.index))
+                .map(|showing| {
+                    subset(data, showing).map_or(1.0, |subset| subset.loss_weight as f32)
+                })
                 .collect(),
+            mask: self.mask(&moments),
+        })
+    }
+
+    fn moments(
+        &self,
+        model: &BaseModel,
+        data: &dyn Dataset,
+        at: FeedAt,
+        showing: &Exposure,
+    ) -> Result<Moments, DataError> {
+        let view = subset(data, showing).map_or(View::plain(), |subset| {
+            View::draw(&subset.augment, self.seed, at.epoch, showing.ordinal)
+        });
+        match self.latents.get(showing.index, &view) {
+            Some(moments) => Ok(moments.clone()),
+            None => encode(
+                &data.pixels(showing.index, &view)?,
+                &model.vae,
+                &self.device,
+            ),
         }
     }
+
+    fn caption(&self, data: &dyn Dataset, at: FeedAt, showing: &Exposure) -> String {
+        let rules = subset(data, showing).map_or(&self.caption, |subset| &subset.caption);
+        let FeedAt { epoch, step, steps } = at;
+        let at = Showing {
+            seed: self.seed,
+            epoch,
+            ordinal: showing.ordinal,
+            step,
+            steps,
+        };
+        rules.render(&data.entries()[showing.index].caption, &at)
+    }
+
+    /// The masks of a batch, with ones for pictures that have none; `None` where no picture has one.
+    fn mask(&self, moments: &[Moments]) -> Option<Tensor<4>> {
+        moments.iter().find(|moments| moments.mask.is_some())?;
+        let masks = moments.iter().map(|moments| {
+            let [_, height, width] = moments.shape();
+            let everywhere = || Tensor::ones([1, 1, height, width], &self.device);
+            moments.mask.clone().unwrap_or_else(everywhere)
+        });
+        Some(Tensor::cat(masks.collect(), 0))
+    }
+}
+
+fn subset<'a>(data: &'a dyn Dataset, showing: &Exposure) -> Option<&'a Subset> {
+    data.subsets().get(data.entries()[showing.index].subset)
 }

@@ -1,6 +1,6 @@
 //! The held-out loss: how well the model denoises pictures that it was not trained on.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lora_core::{
@@ -46,7 +46,7 @@ pub enum HeldoutError {
 }
 
 impl HeldoutLoss {
-    /// Prepares the measure for the pictures of `data`, all of one size.
+    /// Prepares the measure for the pictures of `data`; their masks and loss weights are not looked at.
     ///
     /// # Errors
     /// A picture or the noise file that cannot be read.
@@ -57,65 +57,33 @@ impl HeldoutLoss {
         device: &Device,
     ) -> Result<Self, HeldoutError> {
         let latents = LatentCache::compute(data, &model.vae, device, |_| Flow::Continue(()))?;
-        let count = data.entries().len();
-        let [channels, height, width] = latents.shape();
-        let shape = [count, channels, height, width];
-        let draws = match &config.heldout.noise {
-            Some(path) => stored_noise(path, shape, model.scheduler.num_train_timesteps, device)?,
-            None => seeded_noise(
-                &config.heldout,
-                config.train.seed,
-                model.scheduler.num_train_timesteps,
-                shape,
-                device,
-            ),
-        };
-        let pictures = (0..count)
-            .map(|index| latents.draw(index, LatentDraw::Mode, 0, 0))
-            .collect();
-        let pictures = Tensor::cat(pictures, 0);
-        let at_once = config.train.batch_size.get();
-        let captions: Vec<String> = data
-            .entries()
-            .iter()
-            .map(|entry| entry.caption.clone())
-            .collect();
-        let captions = |from: usize, size: usize| {
-            let texts = &captions[from..from + size];
-            let ids = model.text.tokenize(texts, config.model.chunks());
-            // Frozen text encoders need not be asked at each measure.
-            if config.trains_text() {
-                BatchText::Ids(ids)
-            } else {
-                BatchText::States(model.text.encode(&ids, config.model.clip_skip))
-            }
-        };
-        let starts: Vec<usize> = (0..count).step_by(at_once).collect();
-        let size_from = |from: usize| at_once.min(count - from);
-        let texts: Vec<BatchText> = starts
-            .iter()
-            .map(|&from| captions(from, size_from(from)))
-            .collect();
-        let part = |timestep: usize, noise: &Tensor<4>, place: usize| {
-            let from = starts[place];
-            let size = size_from(from);
-            Batch {
-                latents: pictures.clone().narrow(0, from, size),
-                noise: noise.clone().narrow(0, from, size),
-                noise_offset: Tensor::zeros([size, channels, 1, 1], device),
-                timesteps: vec![timestep; size],
-                text: texts[place].clone(),
-                sizes: (from..from + size)
-                    .map(|index| latents.sizes(index))
-                    .collect(),
-            }
-        };
-        let batches = draws
-            .iter()
-            .flat_map(|(timestep, noise)| {
-                (0..starts.len()).map(|place| part(*timestep, noise, place))
-            })
-            .collect();
+        // Pictures of one size share batches.
+        let mut sizes: BTreeMap<[usize; 3], Vec<usize>> = BTreeMap::new();
+        for index in 0..data.entries().len() {
+            let of_size = sizes.entry(latents.plain(index).shape());
+            of_size.or_default().push(index);
+        }
+        let several = sizes.len() > 1;
+        let mut batches = Vec::new();
+        for ([channels, height, width], indices) in sizes {
+            let all = model.scheduler.num_train_timesteps;
+            let shape = [indices.len(), channels, height, width];
+            let draws = match &config.heldout.noise {
+                Some(path) if several => {
+                    return Err(HeldoutError::Noise {
+                        path: path.clone(),
+                        reason: "holds noise of one size, but the held-out pictures have several; leave out \
+                                 dataset.buckets, or heldout.noise"
+                            .to_owned(),
+                    });
+                }
+                Some(path) => stored_noise(path, shape, all, device)?,
+                None => seeded_noise(&config.heldout, config.train.seed, all, shape, device),
+            };
+            batches.extend(batches_of_a_size(
+                config, data, model, &latents, &indices, &draws,
+            ));
+        }
         let objective = Denoising::new(&ObjectiveConfig::default(), model, config.model.clip_skip);
         Ok(Self { batches, objective })
     }
@@ -130,6 +98,71 @@ impl HeldoutLoss {
             .mean()
             .into_scalar::<f32>()
             .into()
+    }
+}
+
+/// The batches of some pictures of one size, at each timestep.
+fn batches_of_a_size(
+    config: &TrainConfig,
+    data: &dyn Dataset,
+    model: &BaseModel,
+    latents: &LatentCache,
+    indices: &[usize],
+    draws: &[(usize, Tensor<4>)],
+) -> Vec<Batch> {
+    let at_once = config.train.batch_size.get();
+    let texts: Vec<BatchText> = indices
+        .chunks(at_once)
+        .map(|indices| texts(config, data, model, indices))
+        .collect();
+    let batch = |timestep: usize, noise: &Tensor<4>, place: usize, indices: &[usize]| {
+        let noise = noise.clone().narrow(0, place * at_once, indices.len());
+        let pictures = indices
+            .iter()
+            .map(|&index| latents.plain(index).draw(LatentDraw::Mode, 0, 0));
+        let [_, channels, ..] = noise.dims();
+        Batch {
+            latents: Tensor::cat(pictures.collect(), 0),
+            noise_offset: Tensor::zeros([indices.len(), channels, 1, 1], &noise.device()),
+            noise,
+            timesteps: vec![timestep; indices.len()],
+            text: texts[place].clone(),
+            sizes: indices
+                .iter()
+                .map(|&index| latents.plain(index).sizes)
+                .collect(),
+            loss_weights: Vec::new(),
+            mask: None,
+        }
+    };
+    let places = || indices.chunks(at_once).enumerate();
+    draws
+        .iter()
+        .flat_map(|(timestep, noise)| {
+            places().map(|(place, indices)| batch(*timestep, noise, place, indices))
+        })
+        .collect()
+}
+
+/// The captions of some pictures, with nothing drawn about them. Frozen text encoders are asked once.
+fn texts(
+    config: &TrainConfig,
+    data: &dyn Dataset,
+    model: &BaseModel,
+    indices: &[usize],
+) -> BatchText {
+    let caption = |&index: &usize| {
+        let entry = &data.entries()[index];
+        let rules = data.subsets().get(entry.subset);
+        let rules = rules.map_or(&config.dataset.caption, |subset| &subset.caption);
+        rules.settled(&entry.caption)
+    };
+    let captions: Vec<String> = indices.iter().map(caption).collect();
+    let ids = model.text.tokenize(&captions, config.model.chunks());
+    if config.trains_text() {
+        BatchText::Ids(ids)
+    } else {
+        BatchText::States(model.text.encode(&ids, config.model.clip_skip))
     }
 }
 

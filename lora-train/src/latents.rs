@@ -8,18 +8,30 @@ use crate::{
     random::{Purpose, normal_tensor},
 };
 
-/// The latent distribution of every picture, computed once: training never runs the VAE again.
+/// The latent distribution of every picture in its fixed views, computed once: showings of these never run the VAE again.
 #[derive(Clone, Debug)]
 pub struct LatentCache {
-    pictures: Vec<Moments>,
+    pictures: Vec<FixedViews>,
+    scale: f64,
 }
 
-/// Mean and standard deviation of one picture's scaled latents, each `[1, channels, height, width]`, and its sizes.
+/// A picture as it is, and mirrored where some showings mirror it.
 #[derive(Clone, Debug)]
-struct Moments {
+struct FixedViews {
+    plain: Moments,
+    flipped: Option<Moments>,
+}
+
+/// Mean and standard deviation of one view's scaled latents, each `[1, channels, height, width]`, with what belongs to
+/// them.
+#[derive(Clone, Debug)]
+pub(crate) struct Moments {
     mean: Tensor<4>,
     deviation: Tensor<4>,
-    sizes: [f32; 6],
+    /// What SDXL is told about the picture's size.
+    pub(crate) sizes: [f32; 6],
+    /// The weight of each latent's error, `[1, 1, height, width]`; `None` means 1.
+    pub(crate) mask: Option<Tensor<4>>,
 }
 
 impl LatentCache {
@@ -36,60 +48,106 @@ impl LatentCache {
     ) -> Result<Self, DataError> {
         let scale = vae.scaling_factor();
         let mut pictures = Vec::with_capacity(data.entries().len());
-        for index in 0..data.entries().len() {
-            let pixels = data.pixels(index, &View::plain())?;
-            let shape = [1, 3, pixels.height as usize, pixels.width as usize];
-            let sizes = sizes(&pixels);
-            let posterior = vae.encode(Tensor::from_data(
-                TensorData::new(pixels.data, shape),
-                device,
-            ));
-            pictures.push(Moments {
-                mean: posterior.mean * scale,
-                deviation: (posterior.logvar * 0.5).exp() * scale,
-                sizes,
+        for (index, entry) in data.entries().iter().enumerate() {
+            let encode = |view| encode(&data.pixels(index, &view)?, vae, device);
+            let flips = data
+                .subsets()
+                .get(entry.subset)
+                .is_some_and(|subset| subset.augment.flip);
+            pictures.push(FixedViews {
+                plain: encode(View::plain())?,
+                flipped: flips.then(|| encode(View::flipped())).transpose()?,
             });
             if told(index + 1).is_break() {
                 break;
             }
         }
-        Ok(Self { pictures })
+        Ok(Self { pictures, scale })
     }
 
-    /// The latents of picture `index` at one showing.
-    pub(crate) fn draw(
-        &self,
-        index: usize,
-        draw: LatentDraw,
-        seed: u64,
-        showing: u64,
-    ) -> Tensor<4> {
-        let Moments {
-            mean, deviation, ..
-        } = &self.pictures[index];
+    /// The distribution of a view of picture `index`, where it is kept.
+    pub(crate) fn get(&self, index: usize, view: &View) -> Option<&Moments> {
+        let views = &self.pictures[index];
+        match (view.is_fixed(), view.flip) {
+            (true, false) => Some(&views.plain),
+            (true, true) => views.flipped.as_ref(),
+            (false, _) => None,
+        }
+    }
+
+    /// The distribution of picture `index` as it is.
+    pub(crate) fn plain(&self, index: usize) -> &Moments {
+        &self.pictures[index].plain
+    }
+
+    /// The factor that the latents were multiplied by.
+    pub fn scaling_factor(&self) -> f64 {
+        self.scale
+    }
+}
+
+impl Moments {
+    /// The latents of one showing.
+    pub(crate) fn draw(&self, draw: LatentDraw, seed: u64, showing: u64) -> Tensor<4> {
         match draw {
-            LatentDraw::Mode => mean.clone(),
+            LatentDraw::Mode => self.mean.clone(),
             LatentDraw::Sample => {
-                let [_, channels, height, width] = mean.dims();
-                let shape = [channels, height, width];
-                let noise = normal_tensor(Purpose::Latents, seed, showing, shape, &mean.device());
-                mean.clone() + deviation.clone() * noise
+                let noise = normal_tensor(
+                    Purpose::Latents,
+                    seed,
+                    showing,
+                    self.shape(),
+                    &self.mean.device(),
+                );
+                self.mean.clone() + self.deviation.clone() * noise
             }
         }
     }
 
-    /// What SDXL is told about the size of picture `index`.
-    pub(crate) fn sizes(&self, index: usize) -> [f32; 6] {
-        self.pictures[index].sizes
-    }
-
     /// `[channels, height, width]` of the latents.
     pub(crate) fn shape(&self) -> [usize; 3] {
-        self.pictures.first().map_or([0; 3], |moments| {
-            let [_, channels, height, width] = moments.mean.dims();
-            [channels, height, width]
-        })
+        let [_, channels, height, width] = self.mean.dims();
+        [channels, height, width]
     }
+}
+
+/// The distribution of a picture's scaled latents.
+pub(crate) fn encode(pixels: &Pixels, vae: &Vae, device: &Device) -> Result<Moments, DataError> {
+    let scale = vae.scaling_factor();
+    let shape = [1, 3, pixels.height as usize, pixels.width as usize];
+    let picture = Tensor::from_data(TensorData::new(pixels.data.clone(), shape), device);
+    let posterior = vae.encode(picture);
+    let [_, _, height, width] = posterior.mean.dims();
+    let mask = pixels.mask.as_ref().map(|mask| {
+        let values = area_means(mask, pixels.width as usize, [height, width]);
+        Tensor::from_data(TensorData::new(values, [1, 1, height, width]), device)
+    });
+    Ok(Moments {
+        mean: posterior.mean * scale,
+        deviation: (posterior.logvar * 0.5).exp() * scale,
+        sizes: sizes(pixels),
+        mask,
+    })
+}
+
+/// The mean of the pixels that each latent stands for, as PyTorch's `interpolate(mode="area")`: windows from
+/// `floor(i · n / m)` to `ceil((i + 1) · n / m)`.
+fn area_means(pixels: &[f32], stride: usize, [height, width]: [usize; 2]) -> Vec<f32> {
+    let rows = pixels.len() / stride.max(1);
+    let window =
+        |index: usize, from: usize, to: usize| index * from / to..((index + 1) * from).div_ceil(to);
+    let mut means = Vec::with_capacity(height * width);
+    for row in 0..height {
+        for column in 0..width {
+            let (rows, columns) = (window(row, rows, height), window(column, stride, width));
+            let count = rows.len() * columns.len();
+            let sum: f32 = rows
+                .flat_map(|y| columns.clone().map(move |x| pixels[y * stride + x]))
+                .sum();
+            means.push(sum / count as f32);
+        }
+    }
+    means
 }
 
 /// Original height and width, top and left of the crop, target height and width, in pixels: SDXL's size conditioning in
@@ -98,4 +156,17 @@ fn sizes(pixels: &Pixels) -> [f32; 6] {
     let (width, height) = pixels.framing.original;
     let (left, top) = pixels.framing.crop;
     [height, width, top, left, pixels.height, pixels.width].map(|pixels| pixels as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latents_are_masked_by_the_mean_of_their_pixels() {
+        let pixels = [1.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0];
+        assert_eq!(area_means(&pixels, 4, [1, 2]), [0.75, 0.0]);
+        // Windows of 3 pixels over 2 places overlap in the middle one, as in PyTorch.
+        assert_eq!(area_means(&[1.0, 0.0, 1.0], 3, [1, 2]), [0.5, 0.5]);
+    }
 }

@@ -6,6 +6,7 @@
 mod batch;
 pub mod bench;
 pub mod config;
+mod data_facts;
 mod device;
 mod draw;
 mod event;
@@ -44,7 +45,7 @@ pub use burn::tensor::Device;
 pub use device::{DeviceChoice, DeviceError, DeviceListing, backends_left_out, list_devices};
 pub use draw::{DrawSettings, batches, draw, starting_noise};
 pub use event::{Event, Flow, Observer, StepReport};
-pub use feed::Feed;
+pub use feed::{Feed, FeedAt};
 pub use handle::Handle;
 pub use heldout::{HeldoutError, HeldoutLoss};
 pub use infotext::infotext;

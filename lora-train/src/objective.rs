@@ -44,7 +44,9 @@ impl Denoising {
         }
     }
 
-    /// The squared error of each picture, `[batch]`, unweighted.
+    /// The mean squared error of each picture, `[batch]`, masked but otherwise unweighted.
+    ///
+    /// As kohya's `apply_masked_loss`: each latent's error times the mask, then the mean over all latents, masked or not.
     pub(crate) fn errors(&self, model: &BaseModel, batch: &Batch) -> Tensor<1> {
         let noise = match self.noise_offset {
             Some(offset) => batch.noise.clone() + batch.noise_offset.clone() * offset,
@@ -67,8 +69,12 @@ impl Denoising {
             .schedule
             .target(batch.latents.clone(), noise, &batch.timesteps);
         let [count, channels, height, width] = target.dims();
-        (prediction - target)
-            .square()
+        let errors = (prediction - target).square();
+        let errors = match &batch.mask {
+            Some(mask) => errors * mask.clone(),
+            None => errors,
+        };
+        errors
             .reshape([count, channels * height * width])
             .mean_dim(1)
             .reshape([count])
@@ -81,7 +87,11 @@ impl Objective for Denoising {
         let weights: Vec<f32> = batch
             .timesteps
             .iter()
-            .map(|&timestep| self.weight(timestep) as f32)
+            .enumerate()
+            .map(|(item, &timestep)| {
+                let own = batch.loss_weights.get(item).copied().unwrap_or(1.0);
+                self.weight(timestep) as f32 * own
+            })
             .collect();
         let weights = TensorData::new(weights, [batch.timesteps.len()]);
         (errors * Tensor::from_data(weights, &batch.latents.device())).mean()

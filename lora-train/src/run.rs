@@ -8,7 +8,7 @@ use lora_data::{Dataset, Exposure, epoch_plan};
 use lora_optim::{Rates, Schedule};
 
 use crate::{
-    DrawSettings, Event, Feed, Flow, Handle, HeldoutLoss, LatentCache, Learner, Objective,
+    DrawSettings, Event, Feed, FeedAt, Flow, Handle, HeldoutLoss, LatentCache, Learner, Objective,
     Observer, Outcome, Plan, Prompt, RunFolder, StepReport, TextCache, TrainError, Trainer,
     config::TrainConfig, facts::facts, meter::Meter,
 };
@@ -70,18 +70,19 @@ impl<'a> Run<'a> {
         let heldout = heldout
             .map(|data| HeldoutLoss::new(&config, data.as_ref(), &model, &device))
             .transpose()?;
-        let texts = TextCache::is_possible(&config).then(|| {
-            let captions = data.entries().iter();
-            TextCache::compute(
-                &config,
-                &model,
-                captions.map(|entry| entry.caption.as_str()),
-            )
-        });
+        let texts = TextCache::captions(&config, data.as_ref())
+            .map(|captions| TextCache::compute(&config, &model, captions));
         let facts = facts(&config, data.as_ref(), &model, &plan);
         let injected = model.inject(&config.adapters(), config.train.seed, &device)?;
         if config.model.offload {
-            model.vae.release();
+            // Views that change from showing to showing are encoded when they come up.
+            let varies = data
+                .subsets()
+                .iter()
+                .any(|subset| subset.augment.color || subset.augment.random_crop);
+            if !varies {
+                model.vae.release();
+            }
             if texts.is_some() {
                 model.text.release();
             }
@@ -97,7 +98,6 @@ impl<'a> Run<'a> {
             facts,
             feed: Feed::new(
                 &config,
-                data.as_ref(),
                 latents,
                 texts,
                 model.scheduler.num_train_timesteps,
@@ -194,7 +194,14 @@ impl<'a> Run<'a> {
         let weight = 1.0 / self.config.train.accumulation.get() as f64;
         let mut losses = Vec::with_capacity(batches.len());
         for showings in batches {
-            let batch = self.feed.batch(&self.learner.model().text, epoch, showings);
+            let at = FeedAt {
+                epoch,
+                step: self.outcome.steps,
+                steps: self.plan.steps,
+            };
+            let batch = self
+                .feed
+                .batch(self.learner.model(), self.data.as_ref(), at, showings)?;
             losses.push(
                 self.learner
                     .accumulate(self.objective.as_ref(), &batch, weight),

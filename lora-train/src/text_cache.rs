@@ -1,6 +1,7 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lora_core::{BaseModel, TextStates};
+use lora_data::Dataset;
 
 use crate::config::TrainConfig;
 
@@ -11,26 +12,32 @@ pub struct TextCache {
 }
 
 impl TextCache {
-    /// Whether the captions' states stay the same over the whole run: nothing of the text side is trained and no tag
-    /// changes its place.
-    pub(crate) fn is_possible(config: &TrainConfig) -> bool {
-        !config.trains_text() && !config.dataset.caption.shuffle
+    /// Every caption that a run can show, where their states stay the same over the whole run: nothing of the text side
+    /// is trained, and no caption changes from showing to showing.
+    pub(crate) fn captions(config: &TrainConfig, data: &dyn Dataset) -> Option<BTreeSet<String>> {
+        if config.trains_text() {
+            return None;
+        }
+        let general = &config.dataset.caption;
+        let mut captions = BTreeSet::new();
+        for entry in data.entries() {
+            let rules = data.subsets().get(entry.subset);
+            let rules = rules.map_or(general, |subset| &subset.caption);
+            captions.extend(rules.renderings(&entry.caption)?);
+        }
+        Some(captions)
     }
 
-    /// Encodes each of `captions` once, and the empty one where whole captions are dropped.
-    pub(crate) fn compute<'a>(
+    /// Encodes each of `captions` once.
+    pub(crate) fn compute(
         config: &TrainConfig,
         model: &BaseModel,
-        captions: impl Iterator<Item = &'a str>,
+        captions: BTreeSet<String>,
     ) -> Self {
-        let dropped = (config.dataset.caption.dropout > 0.0).then_some("");
-        let states = captions.chain(dropped).map(|caption| {
-            let texts = [caption.to_owned()];
+        let states = captions.into_iter().map(|caption| {
+            let texts = [caption.clone()];
             let ids = model.text.tokenize(&texts, config.model.chunks());
-            (
-                caption.to_owned(),
-                model.text.encode(&ids, config.model.clip_skip),
-            )
+            (caption, model.text.encode(&ids, config.model.clip_skip))
         });
         Self {
             states: states.collect(),

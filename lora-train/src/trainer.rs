@@ -120,6 +120,7 @@ impl Trainer {
         let heldout = config.heldout.folder.as_ref().map(|folder| {
             ImageFolders::open(&DatasetConfig {
                 folders: vec![FolderConfig::new(folder)],
+                kohya: None,
                 ..config.dataset.clone()
             })
         });

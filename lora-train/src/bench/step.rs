@@ -129,6 +129,8 @@ impl StepBench {
         Batch {
             latents: normal(shape),
             noise: normal(shape),
+            loss_weights: Vec::new(),
+            mask: None,
             noise_offset: normal([count, shape[1], 1, 1]),
             timesteps: (0..count).map(|item| (item * 997 + 31) % 1000).collect(),
             text: if self.trains_text() {

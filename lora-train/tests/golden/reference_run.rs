@@ -151,6 +151,8 @@ pub fn batch(profile: &TrainProfile, learner: &Learner, inputs: &Golden, step: u
     Batch {
         latents: latents * learner.model().vae.scaling_factor(),
         noise: row("noise"),
+        loss_weights: Vec::new(),
+        mask: None,
         noise_offset: inputs.row("noise_offset_draw", step, [count, 4, 1, 1]),
         timesteps: timesteps
             .iter()

@@ -126,6 +126,8 @@ fn two_hundred_steps_end_where_twenty_did() {
     let batch = Batch {
         latents: normal([1, 4, 8, 8]),
         noise: normal([1, 4, 8, 8]),
+        loss_weights: Vec::new(),
+        mask: None,
         noise_offset: normal([1, 4, 1, 1]),
         timesteps: vec![300],
         text: BatchText::Ids(TokenIds {
