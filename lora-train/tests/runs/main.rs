@@ -1,6 +1,7 @@
 //! Whole runs through the public API: files, events, commands, and what happens when numbers go wrong.
 #![cfg(test)]
 
+mod datasets;
 mod families;
 
 use std::{

@@ -1,0 +1,146 @@
+//! Runs over datasets of mixed proportions, masks, regularisation pictures and varied views.
+
+use std::{fs, ops::ControlFlow, path::Path};
+
+use image::{GrayImage, Luma, Rgb, RgbImage};
+use lora_core::lora_file::LoraFile;
+use lora_data::{BucketConfig, FolderConfig, MaskConfig, MaskSource};
+use lora_train::{Event, Trainer, config::TrainConfig};
+
+fn picture(path: &Path, (width, height): (u32, u32), tint: u8) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let picture = RgbImage::from_fn(width, height, |x, y| {
+        Rgb([(x * 2) as u8, (y * 2) as u8, tint])
+    });
+    picture.save(path).unwrap();
+}
+
+/// The config of the other runs over pictures of three proportions.
+fn mixed(folder: &Path) -> TrainConfig {
+    let mut config = super::config(folder);
+    let pictures = folder.join("mixed/2_sks thing");
+    for (number, size) in [(64, 64), (140, 64), (64, 140), (100, 100)]
+        .into_iter()
+        .enumerate()
+    {
+        picture(&pictures.join(format!("{number}.png")), size, 10);
+    }
+    config.dataset.folders = vec![FolderConfig::new(folder.join("mixed"))];
+    config.dataset.buckets = Some(BucketConfig {
+        min: 32,
+        max: 128,
+        step: 32,
+        no_upscale: false,
+    });
+    config.preview.every = 0;
+    config.train.log_every = std::num::NonZeroUsize::MIN;
+    config
+}
+
+/// The losses of a run, and the factors of its last file in order.
+fn trained(mut config: TrainConfig, name: &str) -> (Vec<f64>, Vec<f32>, LoraFile) {
+    config.output.folder = config.output.folder.with_file_name(name);
+    let mut losses = Vec::new();
+    let outcome = Trainer::open(config)
+        .unwrap()
+        .run(&mut |event: &Event<'_>| {
+            if let Event::Stepped(report) = event {
+                losses.push(report.loss);
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    let file = LoraFile::read(outcome.last.unwrap()).unwrap();
+    let factors = file
+        .modules
+        .values()
+        .flat_map(|module| module.up.to_vec::<f32>().unwrap())
+        .collect();
+    (losses, factors, file)
+}
+
+#[test]
+fn pictures_of_all_proportions_are_trained_and_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = mixed(folder.path());
+    config.dataset.augment.flip = true;
+    config.dataset.augment.random_crop = true;
+    config.dataset.augment.color = true;
+    config.model.offload = true;
+    config.heldout.folder = Some(folder.path().join("mixed/2_sks thing"));
+    let (losses, _, file) = trained(config, "varied");
+    // Two showings each: two batches of squares, one of each other bucket; two epochs.
+    assert_eq!(losses.len(), 8);
+    assert!(losses.iter().all(|loss| loss.is_finite() && *loss > 0.0));
+    let told = |key: &str| file.metadata[key].as_str();
+    assert_eq!(
+        [
+            told("ss_enable_bucket"),
+            told("ss_flip_aug"),
+            told("ss_random_crop"),
+            told("ss_color_aug")
+        ],
+        ["True"; 4]
+    );
+    let buckets: serde_json::Value = serde_json::from_str(told("ss_bucket_info")).unwrap();
+    let counts: Vec<u64> = (0..3)
+        .map(|number| {
+            buckets["buckets"][number.to_string()]["count"]
+                .as_u64()
+                .unwrap()
+        })
+        .collect();
+    assert_eq!(counts.iter().sum::<u64>(), 8);
+    assert_eq!(counts.iter().max(), Some(&4));
+}
+
+#[test]
+fn a_mask_weighs_the_loss() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = mixed(folder.path());
+    config.dataset.buckets = None;
+    config.train.epochs = 1;
+    let first = |config: &TrainConfig, name: &str| trained(config.clone(), name).0[0];
+    let whole = first(&config, "whole");
+    for (number, size) in [(64, 64), (140, 64), (64, 140), (100, 100)]
+        .into_iter()
+        .enumerate()
+    {
+        let grey = GrayImage::from_pixel(size.0, size.1, Luma([51]));
+        let pictures = folder.path().join("mixed/2_sks thing");
+        grey.save(pictures.join(format!("{number}-masklabel.png")))
+            .unwrap();
+    }
+    assert!((first(&config, "unused") - whole).abs() < f64::EPSILON);
+    config.dataset.mask = MaskConfig {
+        source: MaskSource::File,
+        unmasked_weight: 0.0,
+    };
+    // A fifth everywhere; the losses are f32.
+    let masked = first(&config, "masked");
+    assert!((masked / whole - 0.2).abs() < 1e-5, "{masked} {whole}");
+    config.dataset.mask.unmasked_weight = 0.5;
+    let eased = first(&config, "eased");
+    assert!((eased / whole - 0.6).abs() < 1e-5, "{eased} {whole}");
+}
+
+#[test]
+fn regularisation_pictures_teach_as_much_as_their_weight() {
+    let folder = tempfile::tempdir().unwrap();
+    let with_tint = |tint: u8, weight: f64| {
+        let mut config = mixed(folder.path());
+        picture(&folder.path().join("class/1_thing/a.png"), (64, 64), tint);
+        config.dataset.folders.push(FolderConfig {
+            regularisation: true,
+            ..FolderConfig::new(folder.path().join("class"))
+        });
+        config.dataset.prior_loss_weight = weight;
+        trained(config, &format!("{tint}-{weight}"))
+    };
+    let (_, still, file) = with_tint(0, 0.0);
+    assert!(file.metadata["ss_reg_dataset_dirs"].contains("1_thing"));
+    assert_eq!(file.metadata["ss_num_reg_images"], "8");
+    assert_eq!(file.metadata["ss_num_train_images"], "8");
+    assert_eq!(with_tint(250, 0.0).1, still);
+    assert_ne!(with_tint(0, 1.0).1, with_tint(250, 1.0).1);
+}
