@@ -5,12 +5,14 @@
 
 mod batch;
 pub mod bench;
+mod bucket_plan;
 pub mod config;
 mod device;
 mod draw;
 mod event;
 mod facts;
 mod feed;
+mod framing_plan;
 pub mod grid;
 mod guidance;
 mod handle;
@@ -20,6 +22,7 @@ mod inspection;
 mod keep;
 mod latents;
 mod learner;
+pub mod lint;
 mod lora_folder;
 mod meter;
 mod objective;
@@ -40,11 +43,13 @@ mod text_cache;
 mod trainer;
 
 pub use batch::{Batch, BatchText};
+pub use bucket_plan::{BucketPlan, bucket_plans};
 pub use burn::tensor::Device;
 pub use device::{DeviceChoice, DeviceError, DeviceListing, backends_left_out, list_devices};
 pub use draw::{DrawSettings, batches, draw, starting_noise};
 pub use event::{Event, Flow, Observer, StepReport};
 pub use feed::Feed;
+pub use framing_plan::FramingPlan;
 pub use handle::Handle;
 pub use heldout::{HeldoutError, HeldoutLoss};
 pub use infotext::infotext;
