@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{
     command::{
-        bench, completions, convert, devices, extract, faces, grid, inspect, merge, plan,
+        bench, completions, convert, devices, extract, faces, grid, inspect, lint, merge, plan,
         quickstart, resize, sample, tag, train, verify,
     },
     printer::Printer,
@@ -50,6 +50,7 @@ enum Command {
     Tag(tag::Tag),
     Train(train::Train),
     Plan(plan::Plan),
+    Lint(lint::Lint),
     Faces(faces::Faces),
     Sample(sample::Sample),
     Grid(grid::Grid),
@@ -85,6 +86,7 @@ impl Cli {
             Command::Tag(command) => command.run(&printer),
             Command::Train(command) => command.run(&printer),
             Command::Plan(command) => command.run(&printer),
+            Command::Lint(command) => command.run(&printer),
             Command::Faces(command) => command.run(&printer),
             Command::Sample(command) => command.run(&printer),
             Command::Grid(command) => command.run(&printer),

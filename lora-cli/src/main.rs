@@ -4,6 +4,7 @@ mod cli;
 mod command;
 mod draw_arguments;
 mod faces_text;
+mod findings_text;
 mod grid_progress;
 mod interrupt;
 mod lora_argument;

@@ -1,6 +1,9 @@
 //! A plan in words.
 
-use lora_train::{Plan, config::TrainConfig};
+use lora_train::{BucketPlan, FramingPlan, PicturePlan, Plan, config::TrainConfig};
+
+/// So many pictures are listed unless all are asked for.
+const PICTURES: usize = 40;
 
 /// How the number of steps comes about, in two lines.
 pub(crate) fn steps(config: &TrainConfig, plan: &Plan) -> String {
@@ -30,6 +33,89 @@ pub(crate) fn steps(config: &TrainConfig, plan: &Plan) -> String {
         plan.batches_per_epoch,
         train.epochs
     )
+}
+
+/// The sizes that pictures are trained at, where there are several.
+pub(crate) fn buckets(plan: &Plan) -> Vec<String> {
+    if plan.buckets.len() < 2 {
+        return Vec::new();
+    }
+    let row = |bucket: &BucketPlan| {
+        [
+            format!("{}×{}", bucket.width, bucket.height),
+            bucket.pictures.to_string(),
+            bucket.exposures.to_string(),
+            bucket.batches.to_string(),
+        ]
+    };
+    let title = ["bucket", "pictures", "showings", "batches"].map(str::to_owned);
+    table(
+        [title]
+            .into_iter()
+            .chain(plan.buckets.iter().map(row))
+            .collect(),
+    )
+}
+
+/// What becomes of each picture; of many only the first, unless `all` are asked for.
+pub(crate) fn pictures(plan: &Plan, all: bool) -> Vec<String> {
+    let shown = if all { usize::MAX } else { PICTURES };
+    let row = |picture: &PicturePlan| {
+        let FramingPlan {
+            scale,
+            cut_width,
+            cut_height,
+        } = picture.framing;
+        let name = picture.image.file_name().unwrap_or_default();
+        [
+            format!("{}×{}", picture.size.0, picture.size.1),
+            format!("{}×{}", picture.target.0, picture.target.1),
+            format!("{scale:.2}"),
+            format!("{:.0} %", 100.0 * cut_width),
+            format!("{:.0} %", 100.0 * cut_height),
+            picture.exposures.to_string(),
+            picture.tokens.to_string(),
+            name.to_string_lossy().into_owned(),
+        ]
+    };
+    let title = [
+        "size",
+        "trained at",
+        "scale",
+        "cut x",
+        "cut y",
+        "shown",
+        "tokens",
+        "picture",
+    ];
+    let rows = plan.pictures.iter().take(shown).map(row);
+    let mut lines = table([title.map(str::to_owned)].into_iter().chain(rows).collect());
+    if plan.pictures.len() > shown {
+        lines.push(format!(
+            "… and {} more; --all lists them",
+            plan.pictures.len() - shown
+        ));
+    }
+    lines
+}
+
+/// Columns aligned at the right, but for the last.
+fn table<const COLUMNS: usize>(rows: Vec<[String; COLUMNS]>) -> Vec<String> {
+    let length = |text: &String| text.chars().count();
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| length(&row[column]))
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..COLUMNS).map(width).collect();
+    let line = |row: &[String; COLUMNS]| {
+        let (last, others) = row.split_last()?;
+        let cells = others.iter().zip(&widths);
+        let cells = cells.map(|(cell, &width)| format!("{cell:>width$}  "));
+        Some(cells.collect::<String>() + last)
+    };
+    rows.iter().filter_map(line).collect()
 }
 
 /// The files that will be saved.

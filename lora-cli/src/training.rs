@@ -5,7 +5,7 @@ use std::path::Path;
 use lora_train::{Handle, Outcome, RunRecord, RunSummary, Trainer, config::TrainConfig};
 
 use crate::{
-    interrupt, plan_text,
+    findings_text, interrupt, plan_text,
     printer::Printer,
     progress::{Progress, clock, speed},
 };
@@ -32,6 +32,9 @@ pub(crate) fn train(
     let trainer = Trainer::open(config.clone())?;
     for note in &trainer.plan().notes {
         printer.note(&format!("note: {note}"));
+    }
+    for line in findings_text::lines(&trainer.plan().findings) {
+        printer.note(&line);
     }
     printer.note(&plan_text::steps(&config, trainer.plan()));
     let handle = trainer.handle();

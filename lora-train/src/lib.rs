@@ -5,6 +5,7 @@
 
 mod batch;
 pub mod bench;
+mod bucket_plan;
 pub mod config;
 mod data_facts;
 mod device;
@@ -12,6 +13,7 @@ mod draw;
 mod event;
 mod facts;
 mod feed;
+mod framing_plan;
 pub mod grid;
 mod guidance;
 mod handle;
@@ -21,6 +23,7 @@ mod inspection;
 mod keep;
 mod latents;
 mod learner;
+pub mod lint;
 mod lora_folder;
 mod meter;
 mod objective;
@@ -41,11 +44,14 @@ mod text_cache;
 mod trainer;
 
 pub use batch::{Batch, BatchText};
+pub use bucket_plan::{BucketPlan, bucket_plans};
 pub use burn::tensor::Device;
 pub use device::{DeviceChoice, DeviceError, DeviceListing, backends_left_out, list_devices};
 pub use draw::{DrawSettings, batches, draw, starting_noise};
 pub use event::{Event, Flow, Observer, StepReport};
+pub use feed::Feed;
 pub use feed::{Feed, FeedAt};
+pub use framing_plan::FramingPlan;
 pub use handle::Handle;
 pub use heldout::{HeldoutError, HeldoutLoss};
 pub use infotext::infotext;

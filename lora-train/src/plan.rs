@@ -1,11 +1,15 @@
 use std::{fmt, path::PathBuf};
 
-use lora_core::{tokenizer::Tokenizer, weights::CheckpointError};
-use lora_data::{Dataset, Entry, ImageFolders, exposures_per_epoch, steps_per_epoch};
+use lora_core::tokenizer::Tokenizer;
+use lora_data::{Dataset, ImageFolders, exposures_per_epoch, steps_per_epoch};
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::{Prompt, TrainError, config::TrainConfig};
+use crate::{
+    BucketPlan, FramingPlan, Prompt, TrainError, bucket_plans,
+    config::TrainConfig,
+    lint::{Finding, RULES, lint, tokenizer},
+};
 
 /// What a run will do, worked out before anything is loaded.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -26,6 +30,10 @@ pub struct Plan {
     pub saved_epochs: Vec<u64>,
     /// How often each picture is shown in the whole run, leaving a cut epoch aside.
     pub pictures: Vec<PicturePlan>,
+    /// The sizes that pictures are trained at, with how many of each.
+    pub buckets: Vec<BucketPlan>,
+    /// What is odd about the dataset, worst first.
+    pub findings: Vec<Finding>,
     /// What was inferred or looks odd, in words.
     pub notes: Vec<String>,
 }
@@ -35,8 +43,15 @@ pub struct Plan {
 pub struct PicturePlan {
     /// The file.
     pub image: PathBuf,
+    /// The words trained with it, before anything is drawn about them.
+    pub caption: String,
     /// Width and height before resizing.
     pub size: (u32, u32),
+    /// Width and height that it is trained at: its bucket.
+    pub target: (u32, u32),
+    /// How it is scaled and cut.
+    #[serde(flatten)]
+    pub framing: FramingPlan,
     /// Showings of one epoch.
     pub repeats: u32,
     /// Showings of all whole epochs.
@@ -71,12 +86,7 @@ impl Plan {
     pub fn open(config: &TrainConfig) -> Result<Self, TrainError> {
         Self::check(config)?;
         let data = ImageFolders::open(&config.dataset)?;
-        let tokenizer = match config.model.path.join("tokenizer") {
-            folder if folder.join("vocab.json").is_file() => {
-                Tokenizer::from_folder(folder).map_err(CheckpointError::from)?
-            }
-            _ => Tokenizer::clip(),
-        };
+        let tokenizer = tokenizer(config)?;
         Ok(Self::new(config, &data, &tokenizer, data.notes())?)
     }
 
@@ -115,20 +125,9 @@ impl Plan {
         let steps = config.train.max_steps.map_or(whole, |most| most.min(whole));
         let epochs = steps.div_ceil(steps_per_epoch.max(1));
         let every = config.output.save_every_epochs;
-        let pictures: Vec<PicturePlan> = entries
-            .iter()
-            .map(|entry| picture(config, entry, tokenizer, epochs))
+        let pictures: Vec<PicturePlan> = (0..entries.len())
+            .map(|index| picture(config, data, index, tokenizer, epochs))
             .collect();
-        let mut notes = notes.to_vec();
-        notes.extend(pictures.iter().filter(|picture| picture.cut_tokens > 0).map(|picture| {
-            format!(
-                "{}: caption has {} tokens, the last {} are not used (model.max_tokens is {})",
-                picture.image.display(),
-                picture.tokens,
-                picture.cut_tokens,
-                config.model.max_tokens
-            )
-        }));
         Ok(Self {
             images: entries.len(),
             exposures_per_epoch: exposures_per_epoch(entries),
@@ -140,16 +139,28 @@ impl Plan {
                 .filter(|epoch| epoch % every == 0 || *epoch == epochs)
                 .collect(),
             pictures,
-            notes,
+            buckets: bucket_plans(data, config.train.batch_size),
+            findings: lint(config, data, tokenizer),
+            notes: notes.to_vec(),
         })
     }
 }
 
-fn picture(config: &TrainConfig, entry: &Entry, tokenizer: &Tokenizer, epochs: u64) -> PicturePlan {
+fn picture(
+    config: &TrainConfig,
+    data: &dyn Dataset,
+    index: usize,
+    tokenizer: &Tokenizer,
+    epochs: u64,
+) -> PicturePlan {
+    let entry = &data.entries()[index];
     let tokens = tokenizer.count(&entry.caption);
     PicturePlan {
         image: entry.image.clone(),
+        caption: entry.caption.clone(),
         size: entry.size,
+        target: (entry.target.width, entry.target.height),
+        framing: FramingPlan::of(data, index),
         repeats: entry.repeats,
         exposures: u64::from(entry.repeats) * epochs,
         tokens,
@@ -171,6 +182,7 @@ fn missing_paths(config: &TrainConfig) -> Vec<String> {
         ("model.vae", config.model.vae.as_ref()),
         ("heldout.folder", config.heldout.folder.as_ref()),
         ("heldout.noise", config.heldout.noise.as_ref()),
+        ("dataset.kohya", config.dataset.kohya.as_ref()),
     ]
     .into_iter()
     .filter_map(|(key, path)| Some((key, path.filter(|path| !path.exists())?)))
@@ -241,12 +253,25 @@ fn problems(config: &TrainConfig) -> Vec<String> {
         config.preview.steps > 0 && config.preview.guidance.is_finite(),
         "preview.steps must be at least 1 and preview.guidance a number, usually 20 and 7",
     );
-    let resolution = config.dataset.resolution;
+    let folders = config.dataset.folders.iter();
+    let resolutions = folders.filter_map(|folder| folder.resolution);
     require(
-        [resolution.width, resolution.height]
-            .iter()
-            .all(|side| *side >= 16 && side % 8 == 0),
+        resolutions
+            .chain([config.dataset.resolution])
+            .flat_map(|resolution| [resolution.width, resolution.height])
+            .all(|side| side >= 16 && side % 8 == 0),
         "dataset.resolution must be a multiple of 8 and at least 16; 512 is usual",
+    );
+    let lint = &config.lint;
+    require(
+        lint.allow
+            .iter()
+            .all(|name| RULES.iter().any(|(rule, _)| rule == name)),
+        "lint.allow names a rule that is not there; `lora lint --rules` lists them",
+    );
+    require(
+        lint.max_crop >= 0.0 && lint.max_enlargement > 0.0,
+        "lint.max_crop must be a part from 0 to 1, lint.max_enlargement a factor above 0",
     );
     problems.extend(part_problems(config));
     problems

@@ -8,6 +8,7 @@ pub(crate) mod extract;
 pub(crate) mod faces;
 pub(crate) mod grid;
 pub(crate) mod inspect;
+pub(crate) mod lint;
 pub(crate) mod merge;
 pub(crate) mod plan;
 pub(crate) mod quickstart;

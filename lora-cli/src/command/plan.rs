@@ -1,7 +1,7 @@
 use clap::Args;
 use lora_train::{Plan as RunPlan, config::TrainConfig};
 
-use crate::{cli::End, plan_text, printer::Printer, run_file::RunFile};
+use crate::{cli::End, findings_text, plan_text, printer::Printer, run_file::RunFile};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -14,6 +14,9 @@ Examples:
 pub(crate) struct Plan {
     #[command(flatten)]
     run: RunFile,
+    /// List all pictures, however many there are
+    #[arg(long)]
+    all: bool,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -27,13 +30,13 @@ impl Plan {
         if self.json {
             printer.document(&plan);
         } else {
-            printer.result(&text(&config, &plan));
+            printer.result(&text(&config, &plan, self.all));
         }
         Ok(End::Done)
     }
 }
 
-fn text(config: &TrainConfig, plan: &RunPlan) -> String {
+fn text(config: &TrainConfig, plan: &RunPlan, all: bool) -> String {
     let longest = plan.pictures.iter().max_by_key(|picture| picture.tokens);
     let mut lines = vec![
         format!("model {}", config.model.path.display()),
@@ -49,6 +52,9 @@ fn text(config: &TrainConfig, plan: &RunPlan) -> String {
             picture.tokens, config.model.max_tokens
         )
     }));
+    lines.extend(plan_text::buckets(plan));
+    lines.extend(plan_text::pictures(plan, all));
     lines.extend(plan.notes.iter().map(|note| format!("note: {note}")));
+    lines.extend(findings_text::lines(&plan.findings));
     lines.join("\n")
 }

@@ -1,5 +1,6 @@
 //! A training run as a TOML file describes it. Every number has its default here and nowhere else.
 
+mod lint;
 mod model;
 mod objective;
 mod output;
@@ -10,6 +11,7 @@ mod train;
 use lora_core::adapter::Target;
 use serde::{Deserialize, Serialize};
 
+pub use lint::LintConfig;
 pub use lora_core::adapter::LoraSpec;
 pub use lora_data::DatasetConfig;
 pub use lora_optim::{OptimizerConfig, ScheduleConfig, Warmup};
@@ -44,6 +46,8 @@ pub struct TrainConfig {
     pub preview: PreviewConfig,
     /// Pictures that are kept out of training to measure by.
     pub heldout: HeldoutConfig,
+    /// What the checks of the dataset go by.
+    pub lint: LintConfig,
 }
 
 impl TrainConfig {
