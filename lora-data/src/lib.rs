@@ -20,7 +20,6 @@ mod findings;
 mod folder_listing;
 mod folder_metadata;
 mod image_folders;
-mod jpeg_end;
 mod kohya_name;
 mod picture_file;
 mod pixels;
@@ -38,6 +37,9 @@ pub use error::{DataError, DatasetError, Problem};
 pub use folder_metadata::{DatasetDir, dataset_dirs, tag_frequency};
 pub use image_folders::ImageFolders;
 pub use kohya_name::KohyaName;
+pub use picture_file::{
+    AlphaPolicy, DecodeOptions, Decoded, PictureFlaw, PictureLimits, decode_picture, dimensions,
+};
 pub use pixels::{Framing, Pixels};
 pub use resolution::Resolution;
 pub use subset::Subset;

@@ -3,9 +3,15 @@
 #[cfg(test)]
 mod captions;
 #[cfg(test)]
+mod colours;
+#[cfg(test)]
 mod complaints;
 #[cfg(test)]
 mod config_text;
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod damaged;
 #[cfg(test)]
 mod folder;
 #[cfg(test)]
