@@ -8,8 +8,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{
     command::{
-        bench, completions, convert, devices, extract, grid, inspect, merge, plan, quickstart,
-        resize, sample, train, verify,
+        bench, completions, convert, devices, extract, faces, grid, inspect, merge, plan,
+        quickstart, resize, sample, tag, train, verify,
     },
     printer::Printer,
 };
@@ -47,8 +47,10 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Quickstart(quickstart::Quickstart),
+    Tag(tag::Tag),
     Train(train::Train),
     Plan(plan::Plan),
+    Faces(faces::Faces),
     Sample(sample::Sample),
     Grid(grid::Grid),
     Inspect(inspect::Inspect),
@@ -80,8 +82,10 @@ impl Cli {
         let printer = Printer::new(self.quiet);
         let result = match self.command {
             Command::Quickstart(command) => command.run(&printer),
+            Command::Tag(command) => command.run(&printer),
             Command::Train(command) => command.run(&printer),
             Command::Plan(command) => command.run(&printer),
+            Command::Faces(command) => command.run(&printer),
             Command::Sample(command) => command.run(&printer),
             Command::Grid(command) => command.run(&printer),
             Command::Inspect(command) => command.run(&printer),

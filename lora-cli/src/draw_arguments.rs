@@ -100,7 +100,11 @@ fn sampler() -> impl TypedValueParser<Value = SamplerKind> {
         .try_map(|name| name.parse::<SamplerKind>())
 }
 
-fn size(text: &str) -> Result<[u32; 2], String> {
+/// A size in pixels, as `512` or `512x768`.
+///
+/// # Errors
+/// When it is written otherwise, or a side is 0.
+pub(crate) fn size(text: &str) -> Result<[u32; 2], String> {
     let side = |text: &str| text.parse().ok().filter(|&side| side > 0);
     let sides = match text.split_once(['x', '×']) {
         Some((width, height)) => side(width).zip(side(height)),

@@ -77,7 +77,7 @@ impl Drop for PictureProgress<'_> {
 }
 
 /// Seconds a picture, or pictures a second where that is the larger number.
-fn rate(seconds_each: f64) -> String {
+pub(crate) fn rate(seconds_each: f64) -> String {
     if seconds_each >= 1.0 || seconds_each <= 0.0 {
         format!("{seconds_each:.1} s a picture")
     } else {

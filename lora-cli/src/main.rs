@@ -3,6 +3,7 @@
 mod cli;
 mod command;
 mod draw_arguments;
+mod faces_text;
 mod grid_progress;
 mod interrupt;
 mod lora_argument;
@@ -14,6 +15,7 @@ mod progress;
 mod rank_arguments;
 mod run_file;
 mod starter;
+mod tag_progress;
 mod training;
 
 use std::process::ExitCode;

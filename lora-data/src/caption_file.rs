@@ -9,27 +9,26 @@ pub(crate) struct CaptionFile {
 }
 
 impl CaptionFile {
-    /// Reads the first line that has words, as kohya does; a byte order mark and Windows line ends are no part of it.
+    /// Reads the first line that has words, as kohya does, or `all_lines` that have; a byte order mark and Windows line
+    /// ends are no part of them.
     ///
     /// A file without words gives an empty caption.
     ///
     /// # Errors
     /// When the file cannot be read or is not UTF-8.
-    pub(crate) fn read(path: &Path) -> Result<Self, Problem> {
-        let bytes = fs::read(path).map_err(|cause| Problem::CaptionUnreadable {
-            path: path.into(),
-            cause,
-        })?;
-        let text = String::from_utf8(bytes).map_err(|error| Problem::CaptionNotUtf8 {
-            path: path.into(),
-            line: line_at(error.as_bytes(), error.utf8_error().valid_up_to()),
-        })?;
-        Ok(Self::parse(&text))
+    pub(crate) fn read(path: &Path, all_lines: bool) -> Result<Self, Problem> {
+        Ok(Self::parse(&read_text(path)?, all_lines))
     }
 
-    fn parse(text: &str) -> Self {
+    fn parse(text: &str, all_lines: bool) -> Self {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        if all_lines {
+            return Self {
+                caption: lines.collect::<Vec<_>>().join("\n"),
+                unused_lines: 0,
+            };
+        }
         let caption = lines.next().unwrap_or_default().to_owned();
         Self {
             caption,
@@ -38,8 +37,23 @@ impl CaptionFile {
     }
 }
 
+/// Reads a caption file whole.
+///
+/// # Errors
+/// When the file cannot be read or is not UTF-8.
+pub(crate) fn read_text(path: &Path) -> Result<String, Problem> {
+    let bytes = fs::read(path).map_err(|cause| Problem::CaptionUnreadable {
+        path: path.into(),
+        cause,
+    })?;
+    String::from_utf8(bytes).map_err(|error| Problem::CaptionNotUtf8 {
+        path: path.into(),
+        line: line_at(error.as_bytes(), error.utf8_error().valid_up_to()),
+    })
+}
+
 /// The line, counted from 1, on which the byte at `offset` stands.
-fn line_at(bytes: &[u8], offset: usize) -> usize {
+pub(crate) fn line_at(bytes: &[u8], offset: usize) -> usize {
     bytes[..offset].split(|&byte| byte == b'\n').count()
 }
 
@@ -50,7 +64,7 @@ mod tests {
     #[test]
     fn byte_order_mark_line_ends_and_blank_lines_are_no_part_of_the_caption() {
         for text in ["a dog", "\u{feff}a dog\r\n", "\r\n  a dog \n\n", "a dog\n"] {
-            let file = CaptionFile::parse(text);
+            let file = CaptionFile::parse(text, false);
             assert_eq!(
                 (file.caption.as_str(), file.unused_lines),
                 ("a dog", 0),
@@ -61,13 +75,18 @@ mod tests {
 
     #[test]
     fn the_first_line_counts_and_the_others_are_told() {
-        let file = CaptionFile::parse("a dog\r\n\r\na cat\r\na bird");
+        let file = CaptionFile::parse("a dog\r\n\r\na cat\r\na bird", false);
         assert_eq!((file.caption.as_str(), file.unused_lines), ("a dog", 2));
+        let file = CaptionFile::parse("a dog\r\n\r\na cat", true);
+        assert_eq!(
+            (file.caption.as_str(), file.unused_lines),
+            ("a dog\na cat", 0)
+        );
     }
 
     #[test]
     fn a_file_without_words_gives_an_empty_caption() {
-        assert_eq!(CaptionFile::parse("\u{feff} \r\n\n").caption, "");
+        assert_eq!(CaptionFile::parse("\u{feff} \r\n\n", false).caption, "");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::{
 pub(crate) fn captioned(
     concept: &Concept,
     config: &CaptionConfig,
+    subset: usize,
     findings: &mut Findings,
 ) -> Vec<Entry> {
     let mut entries = Vec::new();
@@ -31,7 +32,7 @@ pub(crate) fn captioned(
             repeats: concept.repeats,
             size: (0, 0),
             target: Resolution::default(),
-            subset: 0,
+            subset,
         });
     }
     note_uncaptioned(concept, config, &uncaptioned, findings);
@@ -55,7 +56,7 @@ fn from_files(files: &[PathBuf], config: &CaptionConfig, findings: &mut Findings
         return String::new();
     };
     findings.note_names(file, "used instead of", &file_names(unused));
-    match CaptionFile::read(file) {
+    match CaptionFile::read(file, config.wildcards) {
         Ok(CaptionFile { caption, .. }) if caption.is_empty() && !config.allow_missing => {
             findings
                 .problems

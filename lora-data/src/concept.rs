@@ -1,9 +1,10 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    FolderConfig, KohyaName, Problem,
+    KohyaName, Problem,
     findings::{Findings, file_name, file_names},
     folder_listing::FolderListing,
+    group::Group,
 };
 
 /// A folder of pictures that share repeats and class tokens.
@@ -16,14 +17,21 @@ pub(crate) struct Concept {
     pub(crate) listing: FolderListing,
 }
 
+impl Concept {
+    /// Mask files, each behind the path of its picture without extension.
+    pub(crate) fn masks(&self) -> impl Iterator<Item = (PathBuf, PathBuf)> {
+        self.listing
+            .masks
+            .iter()
+            .map(|(stem, mask)| (self.path.join(stem), mask.clone()))
+    }
+}
+
 /// The folders of pictures that `config` means: itself, or the `N_class` folders in it.
 ///
 /// A folder is a parent when it holds `N_class` folders, unless it is named `N_class` itself and holds pictures.
-pub(crate) fn concepts(
-    config: &FolderConfig,
-    caption_extensions: &[String],
-    findings: &mut Findings,
-) -> Vec<Concept> {
+pub(crate) fn concepts(config: &Group, findings: &mut Findings) -> Vec<Concept> {
+    let caption_extensions = &config.rules.caption.extensions;
     let Some(listing) = list(&config.path, caption_extensions, findings) else {
         return Vec::new();
     };
@@ -34,7 +42,7 @@ pub(crate) fn concepts(
         .partition(|path| KohyaName::parse(&file_name(path)).is_some());
     let is_leaf =
         KohyaName::parse(&folder_name(&config.path)).is_some() && !listing.pictures.is_empty();
-    if children.is_empty() || is_leaf {
+    if children.is_empty() || is_leaf || config.is_leaf {
         return leaf(config, &config.path, listing, findings)
             .into_iter()
             .collect();
@@ -78,7 +86,7 @@ fn list(
 }
 
 fn leaf(
-    config: &FolderConfig,
+    config: &Group,
     path: &Path,
     listing: FolderListing,
     findings: &mut Findings,
@@ -119,7 +127,7 @@ fn leaf(
 
 fn note_what_was_inferred(
     concept: &Concept,
-    config: &FolderConfig,
+    config: &Group,
     said: Option<&KohyaName>,
     findings: &mut Findings,
 ) {
@@ -160,6 +168,8 @@ fn note_what_was_inferred(
         "pictures of a format that is not read",
         &file_names(&listing.other_pictures),
     );
+    let masks = file_names(listing.masks_without_picture());
+    findings.note_names(path, "masks without a picture of that name", &masks);
     let strays = file_names(listing.captions_without_picture());
     findings.note_names(
         path,

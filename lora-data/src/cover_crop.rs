@@ -1,63 +1,99 @@
 use fast_image_resize::{FilterType, ResizeAlg, ResizeError, ResizeOptions, Resizer};
-use image::{DynamicImage, RgbImage, imageops};
+use image::{DynamicImage, GrayImage, RgbImage, imageops};
 
-use crate::{Framing, Resolution};
+use crate::{Fit, Framing, View};
 
-/// Resizes a picture to just cover `target`, keeping its proportions, and cuts the middle out.
+/// Resizes a picture to just cover its bucket, keeping its proportions, and cuts out the part that the view looks at.
 ///
 /// A picture that already has the size comes back bit for bit, one that only needs cutting is only cut. The filter is
 /// Lanczos3, widened when shrinking so that nothing aliases (as Pillow's `LANCZOS`).
 ///
-/// Gives the framing too.
+/// Gives the framing too. In a mirrored view the crop's left edge is what the right one was, as in kohya's scripts.
 ///
 /// # Errors
 /// When the resizer refuses the picture's dimensions.
 pub(crate) fn cover_crop(
     picture: RgbImage,
-    target: Resolution,
+    fit: &Fit,
+    view: &View,
 ) -> Result<(RgbImage, Framing), ResizeError> {
     let original = picture.dimensions();
-    let covering = covering_size(picture.dimensions(), target);
-    let covered = if covering == picture.dimensions() {
-        picture
+    let cut = cut(DynamicImage::from(picture), fit, view)?;
+    let (left, top) = corner(fit, view);
+    let left = if view.flip {
+        fit.resized.0 - fit.bucket.width - left
     } else {
-        resize(picture, covering)?
+        left
     };
-    let (left, top) = (
-        (covering.0 - target.width) / 2,
-        (covering.1 - target.height) / 2,
-    );
     let framing = Framing {
         original,
         crop: (left, top),
     };
-    if covering == (target.width, target.height) {
-        return Ok((covered, framing));
-    }
-    let cut = imageops::crop_imm(&covered, left, top, target.width, target.height);
-    Ok((cut.to_image(), framing))
+    Ok((cut.into_rgb8(), framing))
 }
 
-/// The smallest size of the picture's proportions, to the nearest pixel, that covers `target`.
-fn covering_size((width, height): (u32, u32), target: Resolution) -> (u32, u32) {
-    let scale_x = f64::from(target.width) / f64::from(width);
-    let scale_y = f64::from(target.height) / f64::from(height);
-    if scale_x >= scale_y {
-        (target.width, scaled(height, scale_x).max(target.height))
+/// The same part of the picture's mask.
+pub(crate) fn cover_crop_mask(
+    mask: GrayImage,
+    fit: &Fit,
+    view: &View,
+) -> Result<GrayImage, ResizeError> {
+    cut(DynamicImage::from(mask), fit, view).map(DynamicImage::into_luma8)
+}
+
+fn cut(picture: DynamicImage, fit: &Fit, view: &View) -> Result<DynamicImage, ResizeError> {
+    let covered = if fit.resized == (picture.width(), picture.height()) {
+        picture
     } else {
-        (scaled(width, scale_y).max(target.width), target.height)
+        resized(&picture, fit.resized)?
+    };
+    let (width, height) = (fit.bucket.width, fit.bucket.height);
+    let cut = if fit.resized == (width, height) {
+        covered
+    } else {
+        let (left, top) = corner(fit, view);
+        covered.crop_imm(left, top, width, height)
+    };
+    Ok(match cut {
+        cut if !view.flip => cut,
+        DynamicImage::ImageLuma8(mask) => imageops::flip_horizontal(&mask).into(),
+        cut => imageops::flip_horizontal(&cut.into_rgb8()).into(),
+    })
+}
+
+/// Left and top of what is cut out, in pixels after resizing.
+fn corner(fit: &Fit, view: &View) -> (u32, u32) {
+    let over = [
+        fit.resized.0 - fit.bucket.width,
+        fit.resized.1 - fit.bucket.height,
+    ];
+    match view.crop {
+        None => (over[0] / 2, over[1] / 2),
+        Some([x, y]) => (placed(over[0], x), placed(over[1], y)),
     }
 }
 
-fn scaled(side: u32, scale: f64) -> u32 {
-    (f64::from(side) * scale).round() as u32
+/// One of the `over + 1` places, all of them equally wide in `at`.
+fn placed(over: u32, at: f64) -> u32 {
+    ((f64::from(over) + 1.0) * at).min(f64::from(over)) as u32
 }
 
-fn resize(picture: RgbImage, (width, height): (u32, u32)) -> Result<RgbImage, ResizeError> {
-    let mut resized = DynamicImage::new_rgb8(width, height);
+/// Resizes a picture with the filter of [`cover_crop`].
+///
+/// # Errors
+/// When the resizer refuses the dimensions.
+pub(crate) fn resize(picture: RgbImage, size: (u32, u32)) -> Result<RgbImage, ResizeError> {
+    resized(&DynamicImage::from(picture), size).map(DynamicImage::into_rgb8)
+}
+
+fn resized(
+    picture: &DynamicImage,
+    (width, height): (u32, u32),
+) -> Result<DynamicImage, ResizeError> {
+    let mut resized = DynamicImage::new(width, height, picture.color());
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
-    Resizer::new().resize(&DynamicImage::from(picture), &mut resized, &options)?;
-    Ok(resized.into_rgb8())
+    Resizer::new().resize(picture, &mut resized, &options)?;
+    Ok(resized)
 }
 
 #[cfg(test)]
@@ -65,6 +101,12 @@ mod tests {
     use image::Rgb;
 
     use super::*;
+    use crate::{Resolution, buckets::covering};
+
+    fn middle(picture: RgbImage, bucket: Resolution) -> (RgbImage, Framing) {
+        let resized = covering(picture.dimensions(), bucket);
+        cover_crop(picture, &Fit { bucket, resized }, &View::plain()).unwrap()
+    }
 
     #[test]
     fn covering_sizes() {
@@ -72,7 +114,7 @@ mod tests {
             width: 64,
             height: 96,
         };
-        for (size, covering) in [
+        for (size, covered) in [
             ((64, 96), (64, 96)),
             ((128, 192), (64, 96)),
             ((640, 480), (128, 96)),
@@ -82,7 +124,7 @@ mod tests {
             ((1, 1), (96, 96)),
             ((1000, 1499), (64, 96)),
         ] {
-            assert_eq!(covering_size(size, target), covering, "{size:?}");
+            assert_eq!(covering(size, target), covered, "{size:?}");
         }
     }
 
@@ -90,14 +132,13 @@ mod tests {
     fn a_picture_of_the_right_size_comes_back_bit_for_bit() {
         let picture = chequered(17, 13);
         assert_eq!(
-            cover_crop(
+            middle(
                 picture.clone(),
                 Resolution {
                     width: 17,
                     height: 13
                 }
             )
-            .unwrap()
             .0,
             picture
         );
@@ -106,7 +147,7 @@ mod tests {
     #[test]
     fn a_picture_that_only_needs_cutting_keeps_its_middle_bit_for_bit() {
         let picture = chequered(20, 31);
-        let (cut, framing) = cover_crop(picture.clone(), Resolution::square(20)).unwrap();
+        let (cut, framing) = middle(picture.clone(), Resolution::square(20));
         assert_eq!((framing.original, framing.crop), ((20, 31), (0, 5)));
         assert_eq!(cut, imageops::crop_imm(&picture, 0, 5, 20, 20).to_image());
     }
@@ -117,7 +158,7 @@ mod tests {
         let picture = RgbImage::from_fn(120, 40, |x, _| {
             [Rgb([255, 0, 0]), Rgb([0, 255, 0]), Rgb([0, 0, 255])][x as usize / 40]
         });
-        let (cropped, framing) = cover_crop(picture, Resolution::square(20)).unwrap();
+        let (cropped, framing) = middle(picture, Resolution::square(20));
         assert_eq!((framing.original, framing.crop), ((120, 40), (20, 0)));
         assert_eq!(cropped.dimensions(), (20, 20));
         assert_eq!(*cropped.get_pixel(10, 10), Rgb([0, 255, 0]));
@@ -125,8 +166,36 @@ mod tests {
     }
 
     #[test]
+    fn views_mirror_and_move_the_crop_and_say_so() {
+        let picture = chequered(21, 30);
+        let fit = Fit {
+            bucket: Resolution {
+                width: 16,
+                height: 30,
+            },
+            resized: (21, 30),
+        };
+        let plain = cover_crop(picture.clone(), &fit, &View::plain()).unwrap();
+        let flipped = cover_crop(picture.clone(), &fit, &View::flipped()).unwrap();
+        assert_eq!(flipped.0, imageops::flip_horizontal(&plain.0));
+        assert_eq!((plain.1.crop, flipped.1.crop), ((2, 0), (3, 0)));
+        let crop = |x| View {
+            crop: Some([x, 0.5]),
+            ..View::plain()
+        };
+        for (x, left) in [(0.0, 0), (0.5, 3), (0.999, 5), (1.0, 5)] {
+            let (cut, framing) = cover_crop(picture.clone(), &fit, &crop(x)).unwrap();
+            assert_eq!(framing.crop, (left, 0));
+            assert_eq!(
+                cut,
+                imageops::crop_imm(&picture, left, 0, 16, 30).to_image()
+            );
+        }
+    }
+
+    #[test]
     fn shrinking_averages_instead_of_aliasing() {
-        let (cropped, _) = cover_crop(chequered(128, 128), Resolution::square(16)).unwrap();
+        let (cropped, _) = middle(chequered(128, 128), Resolution::square(16));
         assert!(
             cropped.as_raw().iter().all(|&byte| byte.abs_diff(128) <= 8),
             "{:?}",

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::{DataError, Pixels, Resolution, Subset, View};
+use crate::{DataError, Pixels, Resolution, Subset, View, buckets::covering};
 
 /// What training is fed from: a fixed list of pictures, and the pixels of each.
 ///
@@ -18,6 +18,15 @@ pub trait Dataset: Send + Sync {
     /// # Panics
     /// May panic when `index` is not below the number of entries.
     fn pixels(&self, index: usize, view: &View) -> Result<Pixels, DataError>;
+
+    /// Width and height that the picture at `index` is resized to before it is cut to [`Entry::target`].
+    ///
+    /// # Panics
+    /// May panic when `index` is not below the number of entries.
+    fn resized(&self, index: usize) -> (u32, u32) {
+        let entry = &self.entries()[index];
+        covering(entry.size, entry.target)
+    }
 
     /// What groups of pictures have in common; [`Entry::subset`] points into it. Empty: the config's general rules
     /// hold for all pictures.

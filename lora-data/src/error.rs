@@ -160,6 +160,40 @@ pub enum Problem {
         /// The caption file.
         path: PathBuf,
     },
+    /// A picture has no bucket, for it is not to be enlarged.
+    #[error(
+        "{}: is {}×{} pixels, less than a bucket's step of {step}; leave it out, or set buckets.no_upscale = false",
+        image.display(), size.0, size.1
+    )]
+    BelowBucket {
+        /// The picture's file.
+        image: PathBuf,
+        /// Its width and height in pixels.
+        size: (u32, u32),
+        /// The step of the buckets in pixels.
+        step: u32,
+    },
+    /// A mask has other proportions than its picture.
+    #[error(
+        "{}: is {}×{} pixels, but its picture is {}×{}: a mask has the proportions of its picture",
+        path.display(), size.0, size.1, picture.0, picture.1
+    )]
+    MaskMisfit {
+        /// The mask's file.
+        path: PathBuf,
+        /// Its width and height in pixels.
+        size: (u32, u32),
+        /// The picture's, after its EXIF turn.
+        picture: (u32, u32),
+    },
+    /// A file that describes a dataset cannot be followed.
+    #[error("{}: {reason}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with line or key.
+        reason: String,
+    },
     /// A picture has no caption file, and its folder no class tokens.
     #[error(
         "{}: has no caption; add {expected}, or name the folder N_class (as 10_sks dog), or set caption.allow_missing",

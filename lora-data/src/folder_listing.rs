@@ -1,12 +1,12 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     ffi::{OsStr, OsString},
     fs, io,
     path::{Path, PathBuf},
 };
 
 /// Extensions of the pictures that can be decoded.
-const PICTURES: [&str; 5] = ["png", "jpg", "jpeg", "webp", "bmp"];
+pub(crate) const PICTURES: [&str; 5] = ["png", "jpg", "jpeg", "webp", "bmp"];
 
 /// Extensions of pictures that cannot: worth telling, where any other file is silently passed over.
 const OTHER_PICTURES: [&str; 10] = [
@@ -22,6 +22,8 @@ pub(crate) struct FolderListing {
     pub(crate) other_pictures: Vec<PathBuf>,
     /// Caption files by stem, those whose extension is named first in the config in front.
     pub(crate) captions: BTreeMap<OsString, Vec<PathBuf>>,
+    /// Masks by the stem of their picture: `one` for `one-masklabel.png`.
+    pub(crate) masks: BTreeMap<OsString, PathBuf>,
     /// Folders.
     pub(crate) subfolders: Vec<PathBuf>,
 }
@@ -42,6 +44,8 @@ impl FolderListing {
         for path in paths {
             if path.is_dir() {
                 listing.subfolders.push(path);
+            } else if let Some(stem) = mask_of(&path) {
+                listing.masks.insert(stem, path);
             } else if has_extension(&path, &PICTURES) {
                 listing.pictures.push(path);
             } else if let Some(rank) = caption_extensions
@@ -67,16 +71,31 @@ impl FolderListing {
 
     /// Caption files whose stem no picture has.
     pub(crate) fn captions_without_picture(&self) -> impl Iterator<Item = &PathBuf> {
-        let has_picture = |stem: &OsStr| {
-            self.pictures
-                .iter()
-                .any(|picture| picture.file_stem() == Some(stem))
-        };
+        let stems = self.picture_stems();
         self.captions
             .iter()
-            .filter(move |(stem, _)| !has_picture(stem))
+            .filter(move |(stem, _)| !stems.contains(stem.as_os_str()))
             .flat_map(|(_, files)| files)
     }
+
+    /// Masks whose picture is not there.
+    pub(crate) fn masks_without_picture(&self) -> impl Iterator<Item = &PathBuf> {
+        let stems = self.picture_stems();
+        self.masks
+            .iter()
+            .filter(move |(stem, _)| !stems.contains(stem.as_os_str()))
+            .map(|(_, file)| file)
+    }
+
+    fn picture_stems(&self) -> HashSet<&OsStr> {
+        self.pictures.iter().map(|picture| stem(picture)).collect()
+    }
+}
+
+/// The stem of the picture that a file named `STEM-masklabel.png` masks.
+fn mask_of(path: &Path) -> Option<OsString> {
+    let stem = stem(path).to_str()?.strip_suffix("-masklabel")?;
+    has_extension(path, &["png"]).then(|| stem.into())
 }
 
 /// A file's name without its extension: what a picture and its caption have in common.

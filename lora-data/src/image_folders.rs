@@ -1,22 +1,33 @@
-use std::{collections::HashSet, path::Path};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+};
 
-use image::imageops;
 use rayon::prelude::*;
 
 use crate::{
-    DataError, Dataset, DatasetConfig, DatasetError, Entry, Pixels, Problem, Resolution, View,
+    Buckets, DataError, Dataset, DatasetConfig, DatasetError, Entry, Fit, FolderConfig, Pixels,
+    Problem, Subset, View,
+    buckets::covering,
     captioned::captioned,
+    color_shift,
     concept::{Concept, concepts},
     cover_crop::cover_crop,
     findings::{Findings, file_name},
-    picture_file,
+    group::{Group, groups, of_folder},
+    masks::{Mask, find_masks},
+    metadata_file, picture_digest, picture_file,
+    regularisation::balance,
 };
 
 /// Folders of pictures with caption files beside them, every file of which has been read once without error.
 #[derive(Debug)]
 pub struct ImageFolders {
     entries: Vec<Entry>,
-    resolution: Resolution,
+    subsets: Vec<Subset>,
+    /// One for each entry.
+    fits: Vec<Fit>,
+    masks: Vec<Option<Mask>>,
     notes: Vec<String>,
 }
 
@@ -30,29 +41,30 @@ impl ImageFolders {
     pub fn open(config: &DatasetConfig) -> Result<Self, DatasetError> {
         let mut findings = Findings::default();
         check_settings(config, &mut findings);
-        let mut concepts: Vec<Concept> = config
-            .folders
-            .iter()
-            .flat_map(|folder| concepts(folder, &config.caption.extensions, &mut findings))
-            .collect();
-        drop_listed_twice(&mut concepts, &mut findings);
-        let mut entries = Vec::new();
-        for concept in &concepts {
-            entries.extend(captioned(concept, &config.caption, &mut findings));
-        }
+        let groups = groups(config, &mut findings);
+        let general = of_folder(config, &FolderConfig::default());
+        check_groups([&general].into_iter().chain(&groups), &mut findings);
+        let (mut entries, masks) = listed(&groups, &mut findings);
         measure(&mut entries, &mut findings);
-        for entry in &mut entries {
-            entry.target = config.resolution;
-        }
-        note_enlarged(&entries, config.resolution, &mut findings);
+        let masks = find_masks(&entries, &groups, &masks, &mut findings);
+        let subsets: Vec<Subset> = groups.iter().map(|group| group.rules.clone()).collect();
+        balance(&mut entries, &subsets, &mut findings);
+        let fits = fitted(&mut entries, &groups, &mut findings);
+        note_enlarged(&entries, &fits, &mut findings);
         let Findings {
             notes,
             mut problems,
         } = findings;
         if problems.is_empty() {
+            let masks = entries
+                .iter()
+                .map(|entry| masks.get(&entry.image).cloned())
+                .collect();
             return Ok(Self {
                 entries,
-                resolution: config.resolution,
+                subsets,
+                fits,
+                masks,
                 notes,
             });
         }
@@ -64,11 +76,6 @@ impl ImageFolders {
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
-
-    /// The size of all [`pixels`](Dataset::pixels).
-    pub fn resolution(&self) -> Resolution {
-        self.resolution
-    }
 }
 
 impl Dataset for ImageFolders {
@@ -76,43 +83,115 @@ impl Dataset for ImageFolders {
         &self.entries
     }
 
+    fn subsets(&self) -> &[Subset] {
+        &self.subsets
+    }
+
+    fn resized(&self, index: usize) -> (u32, u32) {
+        self.fits[index].resized
+    }
+
     fn pixels(&self, index: usize, view: &View) -> Result<Pixels, DataError> {
         let path = &self.entries[index].image;
-        let picture = picture_file::decode(path)?;
+        let fit = &self.fits[index];
+        let mask = self.masks[index].as_ref();
+        let (mut picture, alpha) = if matches!(mask, Some(Mask::Alpha { .. })) {
+            picture_file::decode_with_alpha(path)?
+        } else {
+            (picture_file::decode(path)?, None)
+        };
+        if let Some(shift) = view.color {
+            color_shift::shift(&mut picture, shift);
+        }
         let (cropped, framing) =
-            cover_crop(picture, self.resolution).map_err(|error| DataError::Resize {
+            cover_crop(picture, fit, view).map_err(|error| DataError::Resize {
                 path: path.clone(),
                 reason: error.to_string(),
             })?;
-        let cropped = if view.flip {
-            imageops::flip_horizontal(&cropped)
-        } else {
-            cropped
-        };
+        let mask = mask
+            .map(|mask| mask.weights(path, alpha, fit, view))
+            .transpose()?;
         Ok(Pixels {
             framing,
+            mask: mask.flatten(),
             ..Pixels::from_rgb(&cropped)
         })
+    }
+
+    fn digest(&self, index: usize, view: &View) -> Result<Option<[u8; 32]>, DataError> {
+        let path = &self.entries[index].image;
+        picture_digest::digest(path, self.masks[index].as_ref(), &self.fits[index], view)
     }
 }
 
 fn check_settings(config: &DatasetConfig, findings: &mut Findings) {
-    if config.folders.is_empty() {
+    if config.folders.is_empty() && config.kohya.is_none() {
         findings.problems.push(Problem::NoFolders);
     }
-    if config.resolution.width == 0 || config.resolution.height == 0 {
+    let weight = config.prior_loss_weight;
+    if !(weight >= 0.0 && weight.is_finite()) {
         findings.problems.push(Problem::Setting {
-            setting: "resolution",
-            value: config.resolution.to_string(),
-            expected: "at least one pixel each way",
+            setting: "prior_loss_weight",
+            value: weight.to_string(),
+            expected: "a number from 0 up; 1 is usual",
         });
     }
-    findings.problems.extend(config.caption.problem());
 }
 
-fn drop_listed_twice(concepts: &mut Vec<Concept>, findings: &mut Findings) {
+/// Each problem of a setting once, however many folders share it.
+fn check_groups<'a>(groups: impl Iterator<Item = &'a Group>, findings: &mut Findings) {
+    let mut told = HashSet::new();
+    for group in groups {
+        let resolution = group.resolution;
+        let empty = (resolution.width == 0 || resolution.height == 0).then(|| Problem::Setting {
+            setting: "resolution",
+            value: resolution.to_string(),
+            expected: "at least one pixel each way",
+        });
+        let buckets = group
+            .buckets
+            .and_then(|config| Buckets::new(resolution, &config).err());
+        let problems = group.rules.caption.problems();
+        for problem in problems
+            .into_iter()
+            .chain(empty)
+            .chain(group.mask.problem())
+            .chain(buckets.into_iter().flatten())
+        {
+            if told.insert(problem.to_string()) {
+                findings.problems.push(problem);
+            }
+        }
+    }
+}
+
+/// The pictures of all groups with their captions, and the mask files found.
+fn listed(groups: &[Group], findings: &mut Findings) -> (Vec<Entry>, Vec<(PathBuf, PathBuf)>) {
+    let mut folders: Vec<(usize, Concept)> = Vec::new();
+    for (index, group) in groups.iter().enumerate() {
+        if group.metadata.is_none() {
+            let found = concepts(group, findings);
+            folders.extend(found.into_iter().map(|concept| (index, concept)));
+        }
+    }
+    drop_listed_twice(&mut folders, findings);
+    let mut entries = Vec::new();
+    let mut masks = Vec::new();
+    for (index, group) in groups.iter().enumerate() {
+        if let Some(path) = &group.metadata {
+            entries.extend(metadata_file::entries(path, group, index, findings));
+        }
+        for (_, concept) in folders.iter().filter(|(of, _)| *of == index) {
+            masks.extend(concept.masks());
+            entries.extend(captioned(concept, &group.rules.caption, index, findings));
+        }
+    }
+    (entries, masks)
+}
+
+fn drop_listed_twice(concepts: &mut Vec<(usize, Concept)>, findings: &mut Findings) {
     let mut seen = HashSet::new();
-    concepts.retain(|concept| {
+    concepts.retain(|(_, concept)| {
         let real_path = concept
             .path
             .canonicalize()
@@ -144,27 +223,68 @@ fn measure(entries: &mut [Entry], findings: &mut Findings) {
         .extend(failures.into_iter().map(Problem::Picture));
 }
 
-fn note_enlarged(entries: &[Entry], resolution: Resolution, findings: &mut Findings) {
-    let is_small =
-        |entry: &&Entry| entry.size.0 < resolution.width || entry.size.1 < resolution.height;
-    for in_folder in entries.chunk_by(|a, b| a.image.parent() == b.image.parent()) {
-        let small: Vec<String> = in_folder
+/// Gives each picture its bucket.
+fn fitted(entries: &mut [Entry], groups: &[Group], findings: &mut Findings) -> Vec<Fit> {
+    let buckets: Vec<Option<Buckets>> = groups
+        .iter()
+        .map(|group| Buckets::new(group.resolution, &group.buckets?).ok())
+        .collect();
+    let mut fits = Vec::with_capacity(entries.len());
+    for entry in entries {
+        let (width, height) = entry.size;
+        let group = &groups[entry.subset];
+        let fit = match &buckets[entry.subset] {
+            Some(buckets) => buckets.select(width, height),
+            None => Some(Fit {
+                bucket: group.resolution,
+                resized: covering((width.max(1), height.max(1)), group.resolution),
+            }),
+        };
+        // A picture that could not be read has no size, and is a problem already.
+        if fit.is_none() && width > 0 {
+            findings.problems.push(Problem::BelowBucket {
+                image: entry.image.clone(),
+                size: entry.size,
+                step: group.buckets.map_or(0, |buckets| buckets.step),
+            });
+        }
+        let fit = fit.unwrap_or(Fit {
+            bucket: group.resolution,
+            resized: (group.resolution.width, group.resolution.height),
+        });
+        entry.target = fit.bucket;
+        fits.push(fit);
+    }
+    fits
+}
+
+fn note_enlarged(entries: &[Entry], fits: &[Fit], findings: &mut Findings) {
+    let pairs: Vec<(&Entry, &Fit)> = entries.iter().zip(fits).collect();
+    let is_small = |(entry, fit): &&(&Entry, &Fit)| {
+        fit.resized.0 > entry.size.0 || fit.resized.1 > entry.size.1
+    };
+    for in_folder in pairs.chunk_by(|a, b| a.0.image.parent() == b.0.image.parent()) {
+        let small: Vec<&(&Entry, &Fit)> = in_folder.iter().filter(is_small).collect();
+        let Some((_, first)) = small.first() else {
+            continue;
+        };
+        let to = if small.iter().all(|(_, fit)| fit.bucket == first.bucket) {
+            first.bucket.to_string()
+        } else {
+            "their buckets".to_owned()
+        };
+        let names: Vec<String> = small
             .iter()
-            .filter(is_small)
-            .map(|entry| {
-                format!(
-                    "{} ({}×{})",
-                    file_name(&entry.image),
-                    entry.size.0,
-                    entry.size.1
-                )
+            .map(|(entry, _)| {
+                let (width, height) = entry.size;
+                format!("{} ({width}×{height})", file_name(&entry.image))
             })
             .collect();
-        let folder = in_folder[0].image.parent().unwrap_or(Path::new(""));
+        let folder = in_folder[0].0.image.parent().unwrap_or(Path::new(""));
         findings.note_names(
             folder,
-            &format!("enlarged to {resolution}, for they are smaller"),
-            &small,
+            &format!("enlarged to {to}, for they are smaller"),
+            &names,
         );
     }
 }

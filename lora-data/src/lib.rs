@@ -5,30 +5,50 @@
 //! words. Both are pure functions of the seed and the epoch, so a resumed run needs no random state.
 //!
 //! An embedding program with pictures of its own implements [`Dataset`].
+//!
+//! [`faces`] finds faces and cuts them out as a set of their own; [`onnx`] runs the models of detectors.
 
 mod augment;
+mod buckets;
 mod caption;
 mod caption_file;
 mod captioned;
+mod color_shift;
 mod concept;
 mod config;
 mod cover_crop;
 mod dataset;
 mod epoch_plan;
 mod error;
+pub mod faces;
 mod findings;
 mod folder_listing;
 mod folder_metadata;
+mod group;
 mod image_folders;
+mod kohya_config;
+mod kohya_keys;
 mod kohya_name;
+mod mask_config;
+mod masks;
+mod metadata_file;
+pub mod onnx;
+mod overrides;
+mod picture_digest;
 mod picture_file;
 mod pixels;
 mod random_stream;
+mod regularisation;
 mod resolution;
+mod showing;
 mod subset;
+pub mod tagger;
+mod toml_message;
 mod view;
+mod wildcard;
 
 pub use augment::AugmentConfig;
+pub use buckets::{BucketConfig, Buckets, Fit};
 pub use caption::CaptionConfig;
 pub use config::{DatasetConfig, FolderConfig};
 pub use dataset::{Dataset, Entry};
@@ -37,10 +57,14 @@ pub use error::{DataError, DatasetError, Problem};
 pub use folder_metadata::{DatasetDir, dataset_dirs, tag_frequency};
 pub use image_folders::ImageFolders;
 pub use kohya_name::KohyaName;
+pub use mask_config::{MaskConfig, MaskSource};
+pub use overrides::{AugmentOverrides, CaptionOverrides};
 pub use picture_file::{
     AlphaPolicy, DecodeOptions, Decoded, PictureFlaw, PictureLimits, decode_picture, dimensions,
 };
 pub use pixels::{Framing, Pixels};
 pub use resolution::Resolution;
+pub use showing::Showing;
 pub use subset::Subset;
+pub use toml_message::with_suggestion;
 pub use view::{ColorShift, View};

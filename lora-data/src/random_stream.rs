@@ -3,10 +3,6 @@ use rand_chacha::ChaCha8Rng;
 
 /// What a random stream is drawn for. Each use has its own stream, so that adding one leaves the others as they were.
 #[derive(Clone, Copy, Debug)]
-#[expect(
-    dead_code,
-    reason = "reserved numbers; each is used as its draw is built"
-)]
 pub(crate) enum Purpose {
     /// The order of an epoch.
     EpochPlan = 1,

@@ -1,6 +1,6 @@
 use burn::tensor::{Device, Tensor};
 use lora_core::{Part, TextConditioner};
-use lora_data::{CaptionConfig, Dataset, Exposure};
+use lora_data::{CaptionConfig, Dataset, Exposure, Showing};
 
 use crate::{
     Batch, BatchText, TextCache,
@@ -65,8 +65,13 @@ impl Feed {
             .iter()
             .map(|showing| {
                 let caption = &self.captions[showing.index];
-                self.caption
-                    .render(caption, self.seed, epoch, showing.ordinal)
+                let at = Showing {
+                    seed: self.seed,
+                    epoch,
+                    ordinal: showing.ordinal,
+                    ..Showing::default()
+                };
+                self.caption.render(caption, &at)
             })
             .collect();
         Batch {

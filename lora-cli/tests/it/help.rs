@@ -5,8 +5,10 @@ fn every_command_explains_itself() {
     let commands = [
         "",
         "quickstart",
+        "tag",
         "train",
         "plan",
+        "faces",
         "sample",
         "grid",
         "inspect",

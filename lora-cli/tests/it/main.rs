@@ -3,6 +3,7 @@
 mod bench;
 mod devices;
 mod errors;
+mod faces;
 mod grid;
 mod help;
 mod inspect;
@@ -12,3 +13,4 @@ mod plan;
 mod program;
 mod quickstart;
 mod sample;
+mod tag;

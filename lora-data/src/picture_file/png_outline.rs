@@ -73,24 +73,24 @@ mod tests {
     use super::*;
     use crate::picture_file::{PictureFlaw, source::test_source};
 
-    fn chunk(name: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    fn chunk(name: [u8; 4], data: &[u8]) -> Vec<u8> {
         let length = (data.len() as u32).to_be_bytes();
-        [&length[..], name, data, &[0; 4]].concat()
+        [&length[..], &name, data, &[0; 4]].concat()
     }
 
     fn png(width: u32, chunks: &[Vec<u8>]) -> Vec<u8> {
         let size = [width.to_be_bytes(), 5_u32.to_be_bytes()].concat();
-        let header = chunk(b"IHDR", &[&size[..], &[8, 2, 0, 0, 0]].concat());
+        let header = chunk(*b"IHDR", &[&size[..], &[8, 2, 0, 0, 0]].concat());
         [&b"\x89PNG\r\n\x1a\n"[..], &header, &chunks.concat()].concat()
     }
 
     #[test]
     fn chunks_are_walked_to_the_end() {
         let chunks = [
-            chunk(b"acTL", &[0; 8]),
-            chunk(b"IDAT", &[0; 9]),
-            chunk(b"eXIf", &[1, 2]),
-            chunk(b"IEND", &[]),
+            chunk(*b"acTL", &[0; 8]),
+            chunk(*b"IDAT", &[0; 9]),
+            chunk(*b"eXIf", &[1, 2]),
+            chunk(*b"IEND", &[]),
         ];
         let bytes = png(7, &chunks);
         let expected = Outline {
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_size_that_the_data_cannot_hold_is_a_lie() {
-        let chunks = [chunk(b"IDAT", &[0; 9]), chunk(b"IEND", &[])];
+        let chunks = [chunk(*b"IDAT", &[0; 9]), chunk(*b"IEND", &[])];
         // 9 × 1032 bytes are 619 pixels in five rows.
         assert!(test_source(&png(619, &chunks), read).is_ok());
         assert!(matches!(

@@ -38,6 +38,7 @@ fn a_config_reads_as_written_and_comes_back() {
             dropout: 0.05,
             ..CaptionConfig::default()
         },
+        ..DatasetConfig::default()
     };
     assert_eq!(config, expected);
     let written = toml::to_string(&config).unwrap();

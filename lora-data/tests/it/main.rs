@@ -1,6 +1,8 @@
 //! The crate as its users see it: folders on disk in, pictures, captions, plans and complaints out.
 
 #[cfg(test)]
+mod buckets;
+#[cfg(test)]
 mod captions;
 #[cfg(test)]
 mod colours;
@@ -13,10 +15,32 @@ mod corpus;
 #[cfg(test)]
 mod damaged;
 #[cfg(test)]
+mod face_finding;
+#[cfg(test)]
+mod face_pictures;
+#[cfg(test)]
+mod face_set;
+#[cfg(test)]
 mod folder;
 #[cfg(test)]
+mod kohya_captions;
+#[cfg(test)]
+mod kohya_config;
+#[cfg(test)]
 mod layouts;
+#[cfg(test)]
+mod masks;
+#[cfg(test)]
+mod onnx;
+#[cfg(test)]
+mod onnx_model_builder;
 #[cfg(test)]
 mod pictures;
 #[cfg(test)]
 mod plan;
+#[cfg(test)]
+mod semantics;
+#[cfg(test)]
+mod tagger_parity;
+#[cfg(test)]
+mod tagger_runs;

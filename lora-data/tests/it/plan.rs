@@ -3,8 +3,8 @@
 use std::{collections::HashMap, num::NonZeroUsize};
 
 use lora_data::{
-    CaptionConfig, DataError, Dataset, Entry, Exposure, Pixels, Resolution, View, epoch_plan,
-    exposures_per_epoch, steps_per_epoch,
+    CaptionConfig, DataError, Dataset, Entry, Exposure, Pixels, Resolution, Showing, View,
+    epoch_plan, exposures_per_epoch, steps_per_epoch,
 };
 use proptest::prelude::*;
 
@@ -18,6 +18,15 @@ impl Dataset for Pictures {
 
     fn pixels(&self, _: usize, _: &View) -> Result<Pixels, DataError> {
         unreachable!("a plan looks at no pixels")
+    }
+}
+
+fn at(seed: u64, epoch: u64, ordinal: u64) -> Showing {
+    Showing {
+        seed,
+        epoch,
+        ordinal,
+        ..Showing::default()
     }
 }
 
@@ -107,8 +116,8 @@ proptest! {
     ) {
         let config = CaptionConfig { shuffle: true, keep_tokens, ..CaptionConfig::default() };
         let caption = tags.join(",");
-        let words = config.render(&caption, seed, epoch, ordinal);
-        prop_assert_eq!(&words, &config.render(&caption, seed, epoch, ordinal));
+        let words = config.render(&caption, &at(seed, epoch, ordinal));
+        prop_assert_eq!(&words, &config.render(&caption, &at(seed, epoch, ordinal)));
         let mut shuffled: Vec<_> = words.split(", ").filter(|tag| !tag.is_empty()).collect();
         let kept = keep_tokens.min(tags.len());
         prop_assert_eq!(&shuffled[..kept], &tags[..kept]);
@@ -162,12 +171,12 @@ fn tags_move_and_showings_differ() {
     };
     let caption = "trigger, a, b, c, d, e, f, g, h";
     let drawn: std::collections::HashSet<_> = (0..50)
-        .map(|ordinal| config.render(caption, 1, 0, ordinal))
+        .map(|ordinal| config.render(caption, &at(1, 0, ordinal)))
         .collect();
     assert!(drawn.len() > 45, "{}", drawn.len());
     assert_ne!(
-        config.render(caption, 1, 0, 0),
-        config.render(caption, 1, 1, 0)
+        config.render(caption, &at(1, 0, 0)),
+        config.render(caption, &at(1, 1, 0))
     );
 }
 

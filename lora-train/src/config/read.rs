@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use lora_data::with_suggestion;
 use thiserror::Error;
 
 use super::TrainConfig;
@@ -93,13 +94,14 @@ impl TrainConfig {
             .folders
             .iter_mut()
             .map(|folder| &mut folder.path);
-        let heldout = [
+        let others = [
+            &mut self.dataset.kohya,
             &mut self.heldout.folder,
             &mut self.heldout.noise,
             &mut self.model.config,
         ];
         let given = [&mut self.model.path, &mut self.output.folder];
-        for path in folders.chain(heldout.into_iter().flatten()).chain(given) {
+        for path in folders.chain(others.into_iter().flatten()).chain(given) {
             if path.is_relative() && !path.as_os_str().is_empty() {
                 // By components, so that `.` leaves no trace in messages.
                 *path = base.join(&*path).components().collect();
@@ -149,36 +151,6 @@ fn set(table: &mut toml::Table, key: &str, value: toml::Value) -> Result<(), &'s
             .ok_or("its first part is not a section")?;
     }
     Err("the key is empty")
-}
-
-/// The parser's message; an unknown key gets the nearest expected one named.
-fn with_suggestion(error: &toml::de::Error) -> String {
-    let message = error.to_string();
-    let quoted = |text: &str| -> Vec<String> {
-        text.split('`')
-            .skip(1)
-            .step_by(2)
-            .map(str::to_owned)
-            .collect()
-    };
-    let nearest = error
-        .message()
-        .strip_prefix("unknown field ")
-        .or_else(|| error.message().strip_prefix("unknown variant "))
-        .map(quoted)
-        .and_then(|names| {
-            let (unknown, known) = names.split_first()?;
-            let distance = |name: &&String| strsim::damerau_levenshtein(unknown, name);
-            known
-                .iter()
-                .min_by_key(distance)
-                .filter(|name| distance(name) <= 1 + unknown.len() / 3)
-                .cloned()
-        });
-    match nearest {
-        Some(name) => format!("{}\nDid you mean `{name}`?", message.trim_end()),
-        None => message.trim_end().to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -1,0 +1,119 @@
+//! Wildcards in captions, as kohya's `process_caption` reads them: `{a|b}` is one of its words, `{{` and `}}` are braces.
+
+use rand::{RngExt, seq::IndexedRandom};
+use rand_chacha::ChaCha8Rng;
+
+use crate::{
+    Showing,
+    random_stream::{Purpose, random_stream},
+};
+
+/// One of the lines of a caption.
+pub(crate) fn choose_line<'a>(caption: &'a str, at: &Showing) -> &'a str {
+    let lines: Vec<&str> = caption.lines().collect();
+    match lines.len() {
+        0 | 1 => lines.first().copied().unwrap_or_default(),
+        count => lines[stream(at).random_range(0..count)],
+    }
+}
+
+/// The words with each `{a|b}` replaced by one of its alternatives. Braces that are never closed, or hold nothing, stay.
+pub(crate) fn resolve(words: &str, at: &Showing) -> String {
+    let mut random = stream(at);
+    // The first number is the line's.
+    let _: u64 = random.random();
+    let mut resolved = String::with_capacity(words.len());
+    let mut rest = words;
+    while let Some(at_brace) = rest.find(['{', '}']) {
+        let (before, from) = rest.split_at(at_brace);
+        resolved.push_str(before);
+        rest = if let Some(after) = from.strip_prefix("{{") {
+            resolved.push('{');
+            after
+        } else if let Some(after) = from.strip_prefix("}}") {
+            resolved.push('}');
+            after
+        } else if let Some((choice, after)) = choice(from) {
+            resolved.push_str(pick(choice, &mut random));
+            after
+        } else {
+            resolved.push_str(&from[..1]);
+            &from[1..]
+        };
+    }
+    resolved + rest
+}
+
+/// Whether something is left to choice.
+pub(crate) fn has_choice(words: &str) -> bool {
+    words.lines().count() > 1 || words.contains('{') || words.contains("}}")
+}
+
+/// What stands between a brace at the front and the next closing one, and what follows.
+fn choice(from: &str) -> Option<(&str, &str)> {
+    let (inside, after) = from.strip_prefix('{')?.split_once('}')?;
+    (!inside.is_empty()).then_some((inside, after))
+}
+
+fn pick<'a>(choice: &'a str, random: &mut ChaCha8Rng) -> &'a str {
+    let alternatives: Vec<&str> = choice.split('|').collect();
+    alternatives.choose(random).copied().unwrap_or_default()
+}
+
+fn stream(at: &Showing) -> ChaCha8Rng {
+    random_stream(Purpose::CaptionWildcard, at.seed, at.epoch, at.ordinal)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn counts(draw: impl Fn(&Showing) -> String) -> BTreeMap<String, usize> {
+        let mut counts = BTreeMap::new();
+        for ordinal in 0..3000 {
+            let at = Showing {
+                ordinal,
+                ..Showing::default()
+            };
+            *counts.entry(draw(&at)).or_default() += 1;
+        }
+        counts
+    }
+
+    #[test]
+    fn each_alternative_and_each_line_comes_equally_often() {
+        // Binomial(3000, 1/3): the mean is 1000, four standard deviations are 103.
+        let alternatives = counts(|at| resolve("a {red|green|dark blue} hat", at));
+        let names: Vec<&str> = alternatives.keys().map(String::as_str).collect();
+        assert_eq!(names, ["a dark blue hat", "a green hat", "a red hat"]);
+        assert!(
+            alternatives
+                .values()
+                .all(|count| (897..=1103).contains(count)),
+            "{alternatives:?}"
+        );
+        let lines = counts(|at| choose_line("one\ntwo\nthree", at).to_owned());
+        assert_eq!(lines.len(), 3);
+        assert!(
+            lines.values().all(|count| (897..=1103).contains(count)),
+            "{lines:?}"
+        );
+    }
+
+    #[test]
+    fn braces_can_be_meant_and_are_never_lost() {
+        let at = Showing::default();
+        for (words, resolved) in [
+            ("{{a}}", "{a}"),
+            ("{a}", "a"),
+            ("{a", "{a"),
+            ("a}", "a}"),
+            ("{}", "{}"),
+            ("no braces 中文", "no braces 中文"),
+        ] {
+            assert_eq!(resolve(words, &at), resolved, "{words}");
+        }
+    }
+}
