@@ -135,6 +135,22 @@ pub enum Problem {
         /// The folder.
         path: PathBuf,
     },
+    /// The folders' repeats make an epoch too long to plan.
+    #[error(
+        "{}: {in_folder} exposures an epoch by its repeats, {exposures} with all folders; more than {most} are not \
+         planned; use fewer repeats",
+        path.display()
+    )]
+    TooManyExposures {
+        /// The folder with the most exposures.
+        path: PathBuf,
+        /// The exposures of that folder's pictures.
+        in_folder: u64,
+        /// The exposures of all folders' pictures.
+        exposures: u64,
+        /// The most that are planned.
+        most: u64,
+    },
     /// A picture could not be brought in.
     #[error(transparent)]
     Picture(#[from] DataError),

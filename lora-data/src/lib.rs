@@ -20,6 +20,7 @@ mod cover_crop;
 mod dataset;
 mod epoch_plan;
 mod error;
+mod exposure_limit;
 pub mod faces;
 mod findings;
 mod folder_listing;
