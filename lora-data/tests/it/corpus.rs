@@ -351,3 +351,22 @@ fn what_is_no_file_is_refused_without_waiting() {
         check(&folder, name, expected);
     }
 }
+
+/// The decoder would unpack such a picture before it compares the sizes.
+#[test]
+fn webp_pictures_larger_than_their_canvas_are_refused() {
+    let webp = encoded(&grey(8, 8), ImageFormat::WebP);
+    let chunk = |name: &[u8], data: &[u8]| {
+        let length = (data.len() as u32).to_le_bytes();
+        [name, &length, data].concat()
+    };
+    let canvas = chunk(b"VP8X", &[2, 0, 0, 0, 3, 0, 0, 3, 0, 0]);
+    let frame = chunk(b"ANMF", &[&[0; 16], &webp[12..]].concat());
+    let whole = |parts: &[&[u8]]| chunk(b"RIFF", &[b"WEBP", &parts.concat()[..]].concat());
+    let expected =
+        "contradicts itself: it holds 8 × 8 pixels, more than the 4 × 4 of its header; …";
+    check_all(&[
+        ("still.webp", &whole(&[&canvas, &webp[12..]]), expected),
+        ("moving.webp", &whole(&[&canvas, &frame]), expected),
+    ]);
+}
