@@ -1,4 +1,10 @@
-use std::{error::Error, fmt, io, path::PathBuf};
+use std::{
+    error::Error,
+    fmt, io,
+    path::{Path, PathBuf},
+};
+
+use crate::PictureFlaw;
 
 /// A picture that could not be brought in. The message holds the cause.
 #[derive(Debug, thiserror::Error)]
@@ -18,13 +24,15 @@ pub enum DataError {
         /// The picture's file.
         path: PathBuf,
     },
-    /// The file ends before its picture does.
-    #[error("{}: is cut short: the JPEG's end marker is missing", path.display())]
-    CutShort {
+    /// The file is refused for what it is or says of itself.
+    #[error("{}: {flaw}", path.display())]
+    Picture {
         /// The picture's file.
         path: PathBuf,
+        /// What is wrong with it.
+        flaw: PictureFlaw,
     },
-    /// The file's bytes are no picture of a known format.
+    /// The pixels within the file cannot be unpacked.
     #[error("{}: cannot be decoded: {}", path.display(), cause.to_string().trim_end())]
     Decode {
         /// The picture's file.
@@ -43,6 +51,22 @@ pub enum DataError {
     /// An embedding program's own dataset failed.
     #[error(transparent)]
     Other(Box<dyn Error + Send + Sync>),
+}
+
+impl DataError {
+    pub(crate) fn read(path: &Path, cause: io::Error) -> Self {
+        Self::Read {
+            path: path.into(),
+            cause,
+        }
+    }
+
+    pub(crate) fn picture(path: &Path, flaw: PictureFlaw) -> Self {
+        Self::Picture {
+            path: path.into(),
+            flaw,
+        }
+    }
 }
 
 /// Everything that keeps a dataset from being opened, found in one pass.
@@ -110,6 +134,22 @@ pub enum Problem {
     ZeroRepeats {
         /// The folder.
         path: PathBuf,
+    },
+    /// The folders' repeats make an epoch too long to plan.
+    #[error(
+        "{}: {in_folder} exposures an epoch by its repeats, {exposures} with all folders; more than {most} are not \
+         planned; use fewer repeats",
+        path.display()
+    )]
+    TooManyExposures {
+        /// The folder with the most exposures.
+        path: PathBuf,
+        /// The exposures of that folder's pictures.
+        in_folder: u64,
+        /// The exposures of all folders' pictures.
+        exposures: u64,
+        /// The most that are planned.
+        most: u64,
     },
     /// A picture could not be brought in.
     #[error(transparent)]

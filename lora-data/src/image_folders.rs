@@ -13,6 +13,7 @@ use crate::{
     color_shift,
     concept::{Concept, concepts},
     cover_crop::cover_crop,
+    exposure_limit,
     findings::{Findings, file_name},
     group::{Group, groups, of_folder},
     masks::{Mask, find_masks},
@@ -45,6 +46,7 @@ impl ImageFolders {
         let general = of_folder(config, &FolderConfig::default());
         check_groups([&general].into_iter().chain(&groups), &mut findings);
         let (mut entries, masks) = listed(&groups, &mut findings);
+        exposure_limit::check(&entries, &mut findings);
         measure(&mut entries, &mut findings);
         let masks = find_masks(&entries, &groups, &masks, &mut findings);
         let subsets: Vec<Subset> = groups.iter().map(|group| group.rules.clone()).collect();

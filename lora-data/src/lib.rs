@@ -20,13 +20,13 @@ mod cover_crop;
 mod dataset;
 mod epoch_plan;
 mod error;
+mod exposure_limit;
 pub mod faces;
 mod findings;
 mod folder_listing;
 mod folder_metadata;
 mod group;
 mod image_folders;
-mod jpeg_end;
 mod kohya_config;
 mod kohya_keys;
 mod kohya_name;
@@ -60,6 +60,9 @@ pub use image_folders::ImageFolders;
 pub use kohya_name::KohyaName;
 pub use mask_config::{MaskConfig, MaskSource};
 pub use overrides::{AugmentOverrides, CaptionOverrides};
+pub use picture_file::{
+    AlphaPolicy, DecodeOptions, Decoded, PictureFlaw, PictureLimits, decode_picture, dimensions,
+};
 pub use pixels::{Framing, Pixels};
 pub use resolution::Resolution;
 pub use showing::Showing;

@@ -29,14 +29,14 @@ fn every_broken_file_is_named_in_one_error() {
     let starts = [
         "absent: cannot be listed: ",
         "set/0_never: repeats is 0, so its pictures would never be shown; use 1 or more",
-        "set/1_good/cut.bmp: cannot be decoded: ",
+        "set/1_good/cut.bmp: is cut short: ",
         "set/1_good/cut.jpg: is cut short: ",
-        "set/1_good/cut.png: cannot be decoded: ",
-        "set/1_good/cut.webp: cannot be decoded: ",
+        "set/1_good/cut.png: is cut short: ",
+        "set/1_good/cut.webp: is cut short: ",
         "set/1_good/empty.png: is empty (0 bytes)",
         "set/1_good/latin.txt: line 2 is not UTF-8; save the file as UTF-8",
         "set/1_good/no_end.jpg: is cut short: ",
-        "set/1_good/text.webp: cannot be decoded: ",
+        "set/1_good/text.webp: is text, whatever its name says; ",
         "set/5_nothing: has no pictures (png, jpg, jpeg, webp, bmp)",
     ];
     assert_eq!(problems.len(), starts.len(), "{problems:#?}");
@@ -151,9 +151,58 @@ fn a_link_to_nothing_is_named() {
     folder.captioned("set/a.png").write("set/b.txt", "b");
     std::os::unix::fs::symlink("gone.png", folder.path("set/b.png")).unwrap();
     let problems = folder.problems(&folder.config(&["set"]));
-    assert_eq!(problems.len(), 1);
+    assert_eq!(
+        problems,
+        ["set/b.png: is a link to gone.png, which is not there; remove or mend it"]
+    );
+}
+
+#[test]
+fn absurd_repeats_are_refused() {
+    let folder = Folder::new();
+    folder.captioned("4294967295_狗 dog/a.png");
+    assert_eq!(
+        folder.problems(&folder.config(&["4294967295_狗 dog"])),
+        [
+            "4294967295_狗 dog: 4294967295 exposures an epoch by its repeats, 4294967295 with all folders; more than \
+             100000000 are not planned; use fewer repeats"
+        ]
+    );
+}
+
+/// A folder that links to one above it would go on for ever if links were followed down.
+#[cfg(unix)]
+#[test]
+fn links_in_a_circle_end() {
+    let folder = Folder::new();
+    folder.captioned("set/1_x/a.png");
+    std::os::unix::fs::symlink("..", folder.path("set/1_x/2_up")).unwrap();
+    std::os::unix::fs::symlink("3_self", folder.path("set/3_self")).unwrap();
+    std::os::unix::fs::symlink("b.png", folder.path("set/1_x/b.png")).unwrap();
+    let problems = folder.problems(&folder.config(&["set"]));
+    assert_eq!(problems.len(), 1, "{problems:?}");
     assert!(
-        problems[0].starts_with("set/b.png: cannot be read: "),
+        problems[0].starts_with("set/1_x/b.png: cannot be read: "),
         "{problems:?}"
+    );
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn names_that_are_not_unicode_are_read() {
+    use std::os::unix::ffi::OsStrExt;
+    let folder = Folder::new();
+    folder.captioned("set/a.png");
+    for (from, to) in [
+        ("set/a.png", &b"set/caf\xe9.png"[..]),
+        ("set/a.txt", b"set/caf\xe9.txt"),
+    ] {
+        let to = folder.path("").join(std::ffi::OsStr::from_bytes(to));
+        std::fs::rename(folder.path(from), to).unwrap();
+    }
+    let opened = folder.open("set").unwrap();
+    assert_eq!(
+        lora_data::Dataset::entries(&opened)[0].caption,
+        "caption of set/a.png"
     );
 }

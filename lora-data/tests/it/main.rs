@@ -5,9 +5,15 @@ mod buckets;
 #[cfg(test)]
 mod captions;
 #[cfg(test)]
+mod colours;
+#[cfg(test)]
 mod complaints;
 #[cfg(test)]
 mod config_text;
+#[cfg(test)]
+mod corpus;
+#[cfg(test)]
+mod damaged;
 #[cfg(test)]
 mod face_finding;
 #[cfg(test)]
@@ -24,6 +30,7 @@ mod kohya_config;
 mod layouts;
 #[cfg(test)]
 mod masks;
+#[cfg(test)]
 mod onnx;
 #[cfg(test)]
 mod onnx_model_builder;
@@ -33,6 +40,7 @@ mod pictures;
 mod plan;
 #[cfg(test)]
 mod semantics;
+#[cfg(test)]
 mod tagger_parity;
 #[cfg(test)]
 mod tagger_runs;

@@ -3,7 +3,10 @@
 use image::{
     DynamicImage, ImageFormat, Luma, Rgb, RgbImage, Rgba, RgbaImage, metadata::Orientation,
 };
-use lora_data::{Dataset, ImageFolders, Pixels, Resolution, View};
+use lora_data::{
+    Dataset, DecodeOptions, ImageFolders, PictureLimits, Pixels, Resolution, View, decode_picture,
+    dimensions,
+};
 
 use crate::folder::{Folder, encoded, encoded_dynamic};
 
@@ -151,6 +154,32 @@ fn a_png_is_turned_too() {
     );
     assert_eq!(size, (16, 8));
     assert!(is_near(pixel(&pixels, 0, 0), BLUE) && is_near(pixel(&pixels, 15, 0), RED));
+}
+
+#[test]
+fn a_webp_is_turned_too_and_its_size_is_known_without_decoding() {
+    let turn = Orientation::Rotate90.to_exif();
+    let exif = [
+        &b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0"[..],
+        &[turn, 0, 0, 0, 0, 0, 0, 0],
+    ]
+    .concat();
+    // Some writers put JPEG's name before the data.
+    for exif in [exif.clone(), [&b"Exif\0\0"[..], &exif].concat()] {
+        let mut webp = Vec::new();
+        let mut encoder = image::codecs::webp::WebPEncoder::new_lossless(&mut webp);
+        image::ImageEncoder::set_exif_metadata(&mut encoder, exif).unwrap();
+        quarters(8, 16).write_with_encoder(encoder).unwrap();
+        let folder = Folder::new();
+        folder.write("a.webp", webp);
+        let path = folder.path("a.webp");
+        let size = dimensions(&path, &PictureLimits::default()).unwrap();
+        assert_eq!(size, (16, 8));
+        let decoded = decode_picture(&path, &DecodeOptions::default()).unwrap();
+        assert_eq!(decoded.picture.dimensions(), size);
+        assert_eq!(decoded.picture.get_pixel(0, 0), &BLUE);
+        assert_eq!(decoded.picture.get_pixel(15, 0), &RED);
+    }
 }
 
 #[test]
