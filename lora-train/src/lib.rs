@@ -49,7 +49,6 @@ pub use burn::tensor::Device;
 pub use device::{DeviceChoice, DeviceError, DeviceListing, backends_left_out, list_devices};
 pub use draw::{DrawSettings, batches, draw, starting_noise};
 pub use event::{Event, Flow, Observer, StepReport};
-pub use feed::Feed;
 pub use feed::{Feed, FeedAt};
 pub use framing_plan::FramingPlan;
 pub use handle::Handle;
