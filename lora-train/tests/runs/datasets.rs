@@ -54,7 +54,7 @@ fn trained(mut config: TrainConfig, name: &str) -> (Vec<f64>, Vec<f32>, LoraFile
     let factors = file
         .modules
         .values()
-        .flat_map(|module| module.up.to_vec::<f32>().unwrap())
+        .flat_map(|module| module.up.try_to_vec::<f32>().unwrap())
         .collect();
     (losses, factors, file)
 }
