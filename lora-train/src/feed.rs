@@ -138,11 +138,11 @@ impl Feed {
         });
         match self.latents.get(showing.index, &view) {
             Some(moments) => Ok(moments.clone()),
-            None => encode(
+            None => Ok(encode(
                 &data.pixels(showing.index, &view)?,
                 &model.vae,
                 &self.device,
-            ),
+            )),
         }
     }
 

@@ -49,7 +49,7 @@ impl LatentCache {
         let scale = vae.scaling_factor();
         let mut pictures = Vec::with_capacity(data.entries().len());
         for (index, entry) in data.entries().iter().enumerate() {
-            let encode = |view| encode(&data.pixels(index, &view)?, vae, device);
+            let encode = |view| Ok(encode(&data.pixels(index, &view)?, vae, device));
             let flips = data
                 .subsets()
                 .get(entry.subset)
@@ -112,7 +112,7 @@ impl Moments {
 }
 
 /// The distribution of a picture's scaled latents.
-pub(crate) fn encode(pixels: &Pixels, vae: &Vae, device: &Device) -> Result<Moments, DataError> {
+pub(crate) fn encode(pixels: &Pixels, vae: &Vae, device: &Device) -> Moments {
     let scale = vae.scaling_factor();
     let shape = [1, 3, pixels.height as usize, pixels.width as usize];
     let picture = Tensor::from_data(TensorData::new(pixels.data.clone(), shape), device);
@@ -122,12 +122,12 @@ pub(crate) fn encode(pixels: &Pixels, vae: &Vae, device: &Device) -> Result<Mome
         let values = area_means(mask, pixels.width as usize, [height, width]);
         Tensor::from_data(TensorData::new(values, [1, 1, height, width]), device)
     });
-    Ok(Moments {
+    Moments {
         mean: posterior.mean * scale,
         deviation: (posterior.logvar * 0.5).exp() * scale,
         sizes: sizes(pixels),
         mask,
-    })
+    }
 }
 
 /// The mean of the pixels that each latent stands for, as PyTorch's `interpolate(mode="area")`: windows from

@@ -102,7 +102,7 @@ pub fn lint(config: &TrainConfig, data: &dyn Dataset, tokenizer: &Tokenizer) -> 
 }
 
 /// The tags of a caption as people compare them: no capitals, spaces for underscores.
-pub(crate) fn plain_tags<'a>(caption: &'a str) -> impl Iterator<Item = (String, &'a str)> {
+pub(crate) fn plain_tags(caption: &str) -> impl Iterator<Item = (String, &str)> {
     let tags = caption.split([',', '\n']).map(str::trim);
     tags.filter(|tag| !tag.is_empty())
         .map(|tag| (plain(tag), tag))
