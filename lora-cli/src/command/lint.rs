@@ -22,6 +22,10 @@ The exit code is 1 when there are errors, or with --strict warnings.";
 /// Look for what is wrong or odd about a dataset: captions, trigger word, sizes, duplicates
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub(crate) struct Lint {
     /// A run's config, or a folder of pictures
     #[arg(value_name = "RUN.toml|FOLDER", required_unless_present = "rules")]

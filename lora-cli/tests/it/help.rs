@@ -8,6 +8,7 @@ fn every_command_explains_itself() {
         "tag",
         "train",
         "plan",
+        "lint",
         "faces",
         "sample",
         "grid",

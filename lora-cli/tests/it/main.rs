@@ -8,6 +8,7 @@ mod grid;
 mod help;
 mod inspect;
 mod interrupt;
+mod lint;
 mod lora_tools;
 mod plan;
 mod program;
