@@ -1,11 +1,18 @@
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use atomic_file::write_atomically;
 use clap::Args;
-use lora_train::{Plan as RunPlan, config::TrainConfig};
+use lora_train::{Plan as RunPlan, config::TrainConfig, picture::plan_page};
 
 use crate::{cli::End, findings_text, plan_text, printer::Printer, run_file::RunFile};
 
 const EXAMPLES: &str = "\
 Examples:
   lora plan run.toml
+  lora plan run.toml --html plan.html   see each picture with what is cut off
   lora plan run.toml --set train.batch_size=4 --json";
 
 /// Tell what a run would do, and everything that is wrong with it, without doing it
@@ -17,6 +24,9 @@ pub(crate) struct Plan {
     /// List all pictures, however many there are
     #[arg(long)]
     all: bool,
+    /// Write a page that shows every picture with what is cut off
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -27,6 +37,10 @@ impl Plan {
         let mut config = self.run.read()?;
         config.train.device = config.train.device.settle()?;
         let plan = RunPlan::open(&config)?;
+        if let Some(path) = &self.html {
+            write_page(&config, &plan, path)?;
+            printer.note(&format!("page {}", path.display()));
+        }
         if self.json {
             printer.document(&plan);
         } else {
@@ -34,6 +48,14 @@ impl Plan {
         }
         Ok(End::Done)
     }
+}
+
+fn write_page(config: &TrainConfig, plan: &RunPlan, path: &Path) -> anyhow::Result<()> {
+    let title = format!("Plan of {}", config.output.name);
+    write_atomically(path, |file| {
+        plan_page(plan, &title, file).map_err(io::Error::other)
+    })?;
+    Ok(())
 }
 
 fn text(config: &TrainConfig, plan: &RunPlan, all: bool) -> String {

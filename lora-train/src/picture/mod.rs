@@ -27,6 +27,6 @@ mod typeface;
 pub use curve::{CurveError, LossCurve};
 pub use film_strip::{FilmStrip, Frame};
 pub use grid::{CellError, Grid, GridPicture};
-pub use page::{PageError, Report, grid_page, report_page};
+pub use page::{PageError, Report, grid_page, plan_page, report_page};
 pub use png::PngError;
 pub use sheet::{SheetError, SheetFacts, SheetLimits};

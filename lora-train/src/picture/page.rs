@@ -5,6 +5,7 @@
 //! then go to its neighbours, so that two files or two strengths can be compared in the same place.
 
 mod grid_view;
+mod plan_view;
 mod view;
 
 use std::io::Write;
@@ -15,7 +16,9 @@ use super::curve::{CurveError, LossCurve};
 use super::film_strip::FilmStrip;
 use super::grid::{CellError, Grid};
 use super::png::PngError;
+use crate::Plan;
 use grid_view::{grid_view, scale_of};
+use plan_view::PictureView;
 use view::FilmStripView;
 
 /// Why no page could be made.
@@ -107,11 +110,34 @@ pub fn report_page(report: &Report, writer: impl Write) -> Result<(), PageError>
     )
 }
 
+/// Writes the page about a plan: its numbers, what is odd about the dataset, and every picture with what is cut off.
+///
+/// Pictures are decoded one at a time; those that cannot be read any more are shown by name only.
+///
+/// # Errors
+/// [`PageError`] when the page cannot be written.
+pub fn plan_page(plan: &Plan, title: &str, writer: impl Write) -> Result<(), PageError> {
+    let pictures: Vec<PictureView> = plan.pictures.iter().map(PictureView::new).collect();
+    fill(
+        "plan.html",
+        context! {
+            title,
+            pictures,
+            numbers => plan_view::numbers(plan),
+            findings => &plan.findings,
+            buckets => &plan.buckets,
+            notes => &plan.notes,
+        },
+        writer,
+    )
+}
+
 fn fill(name: &str, values: Value, writer: impl Write) -> Result<(), PageError> {
     let mut templates = Environment::new();
     templates.add_template("page.html", include_str!("page/page.html"))?;
     templates.add_template("grid.html", include_str!("page/grid.html"))?;
     templates.add_template("grid_table.html", include_str!("page/grid_table.html"))?;
+    templates.add_template("plan.html", include_str!("page/plan.html"))?;
     templates.add_template("report.html", include_str!("page/report.html"))?;
     templates.add_global("style", include_str!("page/style.css"));
     templates.add_global("script", include_str!("page/zoom.js"));
