@@ -46,9 +46,10 @@ pub(crate) fn buckets(plan: &Plan) -> Vec<String> {
             bucket.pictures.to_string(),
             bucket.exposures.to_string(),
             bucket.batches.to_string(),
+            String::new(),
         ]
     };
-    let title = ["bucket", "pictures", "showings", "batches"].map(str::to_owned);
+    let title = ["bucket", "pictures", "showings", "batches", ""].map(str::to_owned);
     table(
         [title]
             .into_iter()
@@ -113,7 +114,7 @@ fn table<const COLUMNS: usize>(rows: Vec<[String; COLUMNS]>) -> Vec<String> {
         let (last, others) = row.split_last()?;
         let cells = others.iter().zip(&widths);
         let cells = cells.map(|(cell, &width)| format!("{cell:>width$}  "));
-        Some(cells.collect::<String>() + last)
+        Some((cells.collect::<String>() + last).trim_end().to_owned())
     };
     rows.iter().filter_map(line).collect()
 }

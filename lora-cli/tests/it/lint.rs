@@ -64,7 +64,10 @@ fn a_page_shows_each_picture_with_what_is_cut_off() {
     assert_eq!(page.matches("<figure>").count() - 1, 4);
     assert_eq!(page.matches("data:image/jpeg").count(), 4);
     // 1600 × 512 at 512 × 512 keeps the middle 32 %.
-    assert!(page.contains("left: 34%; right: 34%; top: 0"), "{page}");
+    assert!(
+        page.contains("left: 34.0%; right: 34.0%; top: 0.0%"),
+        "{page}"
+    );
     assert!(page.contains("四.png") && page.contains("heavy-crop"));
     assert!(!page.contains("<script>alert(1)"));
 }
