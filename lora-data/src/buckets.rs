@@ -62,7 +62,7 @@ impl Buckets {
             return Err(problems);
         }
         let area = u64::from(resolution.width) * u64::from(resolution.height);
-        let sizes = predefined(area, config);
+        let sizes = predefined(area, &in_steps(*config));
         if sizes.is_empty() {
             return Err(vec![Problem::Setting {
                 setting: "buckets.min",
@@ -170,6 +170,15 @@ pub(crate) fn covering((width, height): (u32, u32), target: Resolution) -> (u32,
     )
 }
 
+/// As kohya's `adjust_min_max_bucket_reso_by_steps`: the least side down and the greatest up to a multiple of the step.
+fn in_steps(config: BucketConfig) -> BucketConfig {
+    BucketConfig {
+        min: (config.min / config.step * config.step).max(config.step),
+        max: config.max.next_multiple_of(config.step),
+        ..config
+    }
+}
+
 fn predefined(area: u64, config: &BucketConfig) -> Vec<Resolution> {
     let step = u64::from(config.step);
     let down = |side: u64| (side / step * step) as u32;
@@ -272,6 +281,18 @@ mod tests {
                 refused(config)
             );
         }
+    }
+
+    #[test]
+    fn sides_are_multiples_of_the_step_whatever_the_limits() {
+        let config = BucketConfig {
+            min: 260,
+            max: 1001,
+            ..BucketConfig::default()
+        };
+        let buckets = Buckets::new(Resolution::square(512), &config).unwrap();
+        let usual = Buckets::new(Resolution::square(512), &BucketConfig::default()).unwrap();
+        assert_eq!(buckets.sizes(), usual.sizes());
     }
 
     #[test]

@@ -17,16 +17,6 @@ pub(crate) struct Concept {
     pub(crate) listing: FolderListing,
 }
 
-impl Concept {
-    /// Mask files, each behind the path of its picture without extension.
-    pub(crate) fn masks(&self) -> impl Iterator<Item = (PathBuf, PathBuf)> {
-        self.listing
-            .masks
-            .iter()
-            .map(|(stem, mask)| (self.path.join(stem), mask.clone()))
-    }
-}
-
 /// The folders of pictures that `config` means: itself, or the `N_class` folders in it.
 ///
 /// A folder is a parent when it holds `N_class` folders, unless it is named `N_class` itself and holds pictures.

@@ -19,6 +19,8 @@ pub(crate) struct Group {
     pub(crate) buckets: Option<BucketConfig>,
     pub(crate) mask: MaskConfig,
     pub(crate) rules: Subset,
+    /// Which `[[datasets]]` of kohya's file it is of, from 1; 0 for the config's own folders.
+    pub(crate) dataset: usize,
 }
 
 /// The groups of a config, in its order; problems of kohya's file go to `findings`.
@@ -44,6 +46,7 @@ pub(crate) fn of_folder(config: &DatasetConfig, folder: &FolderConfig) -> Group 
         repeats: folder.repeats,
         class_tokens: folder.class_tokens.clone(),
         is_leaf: false,
+        dataset: 0,
         metadata: None,
         resolution: folder.resolution.unwrap_or(config.resolution),
         buckets: config.buckets,

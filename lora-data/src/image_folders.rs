@@ -1,7 +1,4 @@
-use std::{
-    collections::HashSet,
-    path::{Path, PathBuf},
-};
+use std::{collections::HashSet, path::Path};
 
 use rayon::prelude::*;
 
@@ -45,12 +42,13 @@ impl ImageFolders {
         let groups = groups(config, &mut findings);
         let general = of_folder(config, &FolderConfig::default());
         check_groups([&general].into_iter().chain(&groups), &mut findings);
-        let (mut entries, masks) = listed(&groups, &mut findings);
+        let mut entries = listed(&groups, &mut findings);
         exposure_limit::check(&entries, &mut findings);
         measure(&mut entries, &mut findings);
-        let masks = find_masks(&entries, &groups, &masks, &mut findings);
+        let masks = find_masks(&entries, &groups, &mut findings);
         let subsets: Vec<Subset> = groups.iter().map(|group| group.rules.clone()).collect();
-        balance(&mut entries, &subsets, &mut findings);
+        let datasets: Vec<usize> = groups.iter().map(|group| group.dataset).collect();
+        balance(&mut entries, &subsets, &datasets, &mut findings);
         let fits = fitted(&mut entries, &groups, &mut findings);
         note_enlarged(&entries, &fits, &mut findings);
         let Findings {
@@ -60,7 +58,7 @@ impl ImageFolders {
         if problems.is_empty() {
             let masks = entries
                 .iter()
-                .map(|entry| masks.get(&entry.image).cloned())
+                .map(|entry| masks.get(&(entry.subset, entry.image.clone())).cloned())
                 .collect();
             return Ok(Self {
                 entries,
@@ -167,8 +165,8 @@ fn check_groups<'a>(groups: impl Iterator<Item = &'a Group>, findings: &mut Find
     }
 }
 
-/// The pictures of all groups with their captions, and the mask files found.
-fn listed(groups: &[Group], findings: &mut Findings) -> (Vec<Entry>, Vec<(PathBuf, PathBuf)>) {
+/// The pictures of all groups with their captions.
+fn listed(groups: &[Group], findings: &mut Findings) -> Vec<Entry> {
     let mut folders: Vec<(usize, Concept)> = Vec::new();
     for (index, group) in groups.iter().enumerate() {
         if group.metadata.is_none() {
@@ -178,17 +176,15 @@ fn listed(groups: &[Group], findings: &mut Findings) -> (Vec<Entry>, Vec<(PathBu
     }
     drop_listed_twice(&mut folders, findings);
     let mut entries = Vec::new();
-    let mut masks = Vec::new();
     for (index, group) in groups.iter().enumerate() {
         if let Some(path) = &group.metadata {
             entries.extend(metadata_file::entries(path, group, index, findings));
         }
         for (_, concept) in folders.iter().filter(|(of, _)| *of == index) {
-            masks.extend(concept.masks());
             entries.extend(captioned(concept, &group.rules.caption, index, findings));
         }
     }
-    (entries, masks)
+    entries
 }
 
 fn drop_listed_twice(concepts: &mut Vec<(usize, Concept)>, findings: &mut Findings) {

@@ -73,7 +73,10 @@ pub(crate) fn read(
             let place = format!("{place}, [[datasets.subsets]] {index}");
             complain(&place, subset, Level::Subset);
             let keys = subset.over(&dataset.keys.over(&file.general));
-            groups.push(group(path, &keys, config));
+            groups.push(Group {
+                dataset: number,
+                ..group(path, &keys, config)
+            });
         }
     }
     if groups.is_empty() && problems.is_empty() {
@@ -97,6 +100,7 @@ fn group(file: &Path, keys: &Keys, config: &DatasetConfig) -> Group {
         repeats: Some(keys.num_repeats.unwrap_or(1)),
         class_tokens: keys.class_tokens.clone(),
         is_leaf: true,
+        dataset: 0,
         metadata: keys.metadata_file.as_ref().map(|path| placed(file, path)),
         resolution: keys.resolution.map_or(config.resolution, Resolution::from),
         buckets: buckets(keys, config),

@@ -19,36 +19,41 @@ pub(crate) enum Mask {
     Alpha { unmasked_weight: f64 },
 }
 
-/// The masks of all pictures that have one; `files` are pairs of a picture's path without extension and its mask.
+/// The masks of all pictures that have one, by subset and picture.
 pub(crate) fn find_masks(
     entries: &[Entry],
     groups: &[Group],
-    files: &[(PathBuf, PathBuf)],
     findings: &mut Findings,
-) -> BTreeMap<PathBuf, Mask> {
-    let files: BTreeMap<&Path, &PathBuf> = files
-        .iter()
-        .map(|(picture, mask)| (picture.as_path(), mask))
-        .collect();
+) -> BTreeMap<(usize, PathBuf), Mask> {
     let mut masks = BTreeMap::new();
     for entry in entries {
         let config = groups[entry.subset].mask;
         let unmasked_weight = config.unmasked_weight;
-        let file = files.get(entry.image.with_extension("").as_path());
-        let mask = match (config.source, file) {
-            (MaskSource::Alpha, _) => Mask::Alpha { unmasked_weight },
-            (MaskSource::File, Some(path)) => {
-                findings.problems.extend(misfit(entry, path));
+        let mask = match config.source {
+            MaskSource::None => continue,
+            MaskSource::Alpha => Mask::Alpha { unmasked_weight },
+            MaskSource::File => {
+                let path = file_of(&entry.image);
+                if !path.is_file() {
+                    continue;
+                }
+                findings.problems.extend(misfit(entry, &path));
                 Mask::File {
-                    path: (*path).clone(),
+                    path,
                     unmasked_weight,
                 }
             }
-            _ => continue,
         };
-        masks.insert(entry.image.clone(), mask);
+        masks.insert((entry.subset, entry.image.clone()), mask);
     }
     masks
+}
+
+/// `one-masklabel.png` beside `one.jpg`.
+fn file_of(image: &Path) -> PathBuf {
+    let mut name = image.file_stem().unwrap_or_default().to_owned();
+    name.push("-masklabel.png");
+    image.with_file_name(name)
 }
 
 /// A mask that cannot be read or has other proportions than its picture.

@@ -49,6 +49,11 @@ pub(crate) fn entries(
             .push(refused(path, "it names no pictures"));
     }
     let repeats = group.repeats.unwrap_or(1);
+    if repeats == 0 {
+        findings
+            .problems
+            .push(Problem::ZeroRepeats { path: path.into() });
+    }
     findings.note(
         path,
         format!("{} pictures × {repeats} (kohya's metadata)", pictures.len()),

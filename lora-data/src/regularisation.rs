@@ -1,21 +1,51 @@
-use crate::{Entry, Subset, findings::Findings};
+use std::collections::BTreeSet;
+
+use crate::{Entry, Problem, Subset, findings::Findings};
 
 /// Gives regularisation pictures as many showings as all others have together, as kohya's sd-scripts do
 /// (`DreamBoothDataset`): each keeps its repeats in the first round, then each gets one more in turn until the numbers
 /// are equal. Pictures whose turn never came are left out.
-pub(crate) fn balance(entries: &mut Vec<Entry>, subsets: &[Subset], findings: &mut Findings) {
+///
+/// `datasets` has the dataset of each subset: every dataset is balanced by itself.
+pub(crate) fn balance(
+    entries: &mut Vec<Entry>,
+    subsets: &[Subset],
+    datasets: &[usize],
+    findings: &mut Findings,
+) {
+    let all: BTreeSet<usize> = datasets.iter().copied().collect();
+    for dataset in all {
+        let is_of_it = |entry: &Entry| datasets[entry.subset] == dataset;
+        balance_one(entries, subsets, &is_of_it, findings);
+    }
+}
+
+fn balance_one(
+    entries: &mut Vec<Entry>,
+    subsets: &[Subset],
+    is_of_it: &dyn Fn(&Entry) -> bool,
+    findings: &mut Findings,
+) {
     let is_regularisation = |entry: &Entry| subsets[entry.subset].regularisation;
     let places: Vec<usize> = (0..entries.len())
-        .filter(|&index| is_regularisation(&entries[index]))
+        .filter(|&index| is_of_it(&entries[index]) && is_regularisation(&entries[index]))
         .collect();
     if places.is_empty() {
         return;
     }
     let wanted: u64 = entries
         .iter()
-        .filter(|entry| !is_regularisation(entry))
+        .filter(|entry| is_of_it(entry) && !is_regularisation(entry))
         .map(|entry| u64::from(entry.repeats))
         .sum();
+    if wanted == 0 {
+        findings.problems.push(Problem::Setting {
+            setting: "regularisation",
+            value: "true".to_owned(),
+            expected: "other pictures beside those for regularisation, which only go along with them",
+        });
+        return;
+    }
     let (used, shown) = first_round(entries, &places, wanted);
     even_out(entries, &places[..used], wanted.saturating_sub(shown));
     let unused = places.len() - used;
@@ -90,6 +120,7 @@ mod tests {
         balance(
             &mut entries,
             &[subset(false), subset(true)],
+            &[0, 0],
             &mut Findings::default(),
         );
         let regularisation = entries.iter().filter(|entry| entry.subset == 1);

@@ -22,27 +22,28 @@ pub(crate) fn resolve(words: &str, at: &Showing) -> String {
     let mut random = stream(at);
     // The first number is the line's.
     let _: u64 = random.random();
+    let escaped = words.replace("{{", OPENING).replace("}}", CLOSING);
     let mut resolved = String::with_capacity(words.len());
-    let mut rest = words;
-    while let Some(at_brace) = rest.find(['{', '}']) {
+    let mut rest = escaped.as_str();
+    while let Some(at_brace) = rest.find('{') {
         let (before, from) = rest.split_at(at_brace);
         resolved.push_str(before);
-        rest = if let Some(after) = from.strip_prefix("{{") {
-            resolved.push('{');
-            after
-        } else if let Some(after) = from.strip_prefix("}}") {
-            resolved.push('}');
-            after
-        } else if let Some((choice, after)) = choice(from) {
+        rest = if let Some((choice, after)) = choice(from) {
             resolved.push_str(pick(choice, &mut random));
             after
         } else {
-            resolved.push_str(&from[..1]);
+            resolved.push('{');
             &from[1..]
         };
     }
-    resolved + rest
+    (resolved + rest)
+        .replace(OPENING, "{")
+        .replace(CLOSING, "}")
 }
+
+/// Stand for braces that are meant, while choices are made; no caption has these characters.
+const OPENING: &str = "\u{1}";
+const CLOSING: &str = "\u{2}";
 
 /// Whether something is left to choice.
 pub(crate) fn has_choice(words: &str) -> bool {
@@ -109,6 +110,9 @@ mod tests {
             ("{{a}}", "{a}"),
             ("{a}", "a"),
             ("{a", "{a"),
+            ("{{{a}}}", "{a}"),
+            ("{x{{y}", "x{y"),
+            ("{a}}b}", "a}b"),
             ("a}", "a}"),
             ("{}", "{}"),
             ("no braces 中文", "no braces 中文"),

@@ -119,6 +119,20 @@ impl Plan {
             return Err(PlanError { problems });
         }
         let entries = data.entries();
+        let is_odd = |side: u32| side < 8 || !side.is_multiple_of(8);
+        let odd = entries
+            .iter()
+            .find(|entry| is_odd(entry.target.width) || is_odd(entry.target.height));
+        if let Some(entry) = odd {
+            let image = entry.image.display();
+            let problem = format!(
+                "{image} would be trained at {}: sizes must be multiples of 8",
+                entry.target
+            );
+            return Err(PlanError {
+                problems: vec![problem],
+            });
+        }
         let batches_per_epoch = steps_per_epoch(data, config.train.batch_size);
         let steps_per_epoch = batches_per_epoch.div_ceil(config.train.accumulation.get() as u64);
         let whole = steps_per_epoch.saturating_mul(config.train.epochs);

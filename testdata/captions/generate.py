@@ -25,7 +25,7 @@ USUAL = dict(
 CAPTIONS = [
     "sks dog, grass, sky, red collar", "one", "a photo of a dog on grass", "sks dog, 1girl ||| a, b, c ||| best quality",
     "sks dog ||| a, b", "sky;;;cloud;;;day, 1girl;;;solo, smile", "{{literal}} and {only}", "狗, 草地, 蓝天",
-    "a.b.c", "first line\nsecond line",
+    "a.b.c", "{{{a}}} {x{{y} {}", "first line\nsecond line",
 ]
 SETTINGS = [
     {}, dict(caption_prefix="photo of"), dict(caption_suffix="best quality"),

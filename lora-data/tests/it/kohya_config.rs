@@ -77,7 +77,7 @@ fn settings_come_from_the_nearest_level() {
     );
     assert_eq!(
         (entries[0].repeats, entries[1].repeats, entries[2].repeats),
-        (3, 1, 4)
+        (3, 1, 1)
     );
     let keep = [0, 1, 2].map(|index| subset(index).caption.keep_tokens);
     assert_eq!(keep, [1, 3, 2]);
@@ -161,6 +161,7 @@ fn every_key_is_followed_or_refused_by_name() {
         let folder = Folder::new();
         folder
             .captioned("set/a.png")
+            .captioned("other/b.png")
             .write("meta.json", r#"{"a.png": {"caption": "a"}}"#);
         let is_dataset_key = matches!(
             *key,
@@ -180,7 +181,7 @@ fn every_key_is_followed_or_refused_by_name() {
             (String::new(), format!("{key} = {value}"))
         };
         let toml = format!(
-            "[general]\nmin_bucket_reso = 8\nmax_bucket_reso = 64\nbucket_reso_steps = 8\n[[datasets]]\n{dataset}\n[[datasets.subsets]]\nimage_dir = 'set'\ncaption_extension = '.txt'\n{subset}\n"
+            "[general]\nmin_bucket_reso = 8\nmax_bucket_reso = 64\nbucket_reso_steps = 8\n[[datasets]]\n{dataset}\n[[datasets.subsets]]\nimage_dir = 'set'\ncaption_extension = '.txt'\n{subset}\n[[datasets.subsets]]\nimage_dir = 'other'\ncaption_extension = '.txt'\n"
         );
         let toml = if *key == "caption_extension" {
             toml.replacen("caption_extension = '.txt'\n", "", 1)
@@ -192,7 +193,6 @@ fn every_key_is_followed_or_refused_by_name() {
             Ok(_) => assert!(!REFUSED.contains(key) && *key != "subsets", "{key}"),
             Err(error) => {
                 let error = error.to_string();
-                // A regularisation set alone has nothing to be balanced against, which is no complaint about the key.
                 assert!(REFUSED.contains(key) || *key == "subsets", "{key}: {error}");
                 assert!(error.contains(&format!("`{key}`")), "{key}: {error}");
             }

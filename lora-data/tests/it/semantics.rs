@@ -128,6 +128,19 @@ fn folders_have_settings_of_their_own() {
 }
 
 #[test]
+fn regularisation_pictures_alone_are_a_problem() {
+    let folder = Folder::new();
+    folder.captioned("reg/1.png");
+    let mut config = folder.config(&["reg"]);
+    config.folders[0].regularisation = true;
+    let error = ImageFolders::open(&config).unwrap_err().to_string();
+    assert!(
+        error.contains("regularisation = true: expected other pictures"),
+        "{error}"
+    );
+}
+
+#[test]
 fn views_show_what_they_say() {
     let folder = mixed(&[(64, 32)]);
     let config = DatasetConfig {
