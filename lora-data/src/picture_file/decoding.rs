@@ -97,11 +97,16 @@ fn stored(
         Format::Png => {
             let mut allowed = Limits::no_limits();
             allowed.max_alloc = Some(PNG_EXTRAS);
-            unpack(PngDecoder::with_limits(reader, allowed), outline, limits)
+            unpack(
+                PngDecoder::with_limits(reader, allowed),
+                outline,
+                limits,
+                Profile::Asked,
+            )
         }
-        Format::Jpeg => unpack(JpegDecoder::new(reader), outline, limits),
-        Format::WebP => unpack(WebPDecoder::new(reader), outline, limits),
-        Format::Bmp => unpack(BmpDecoder::new(reader), outline, limits),
+        Format::Jpeg => unpack(JpegDecoder::new(reader), outline, limits, Profile::Asked),
+        Format::WebP => unpack(WebPDecoder::new(reader), outline, limits, Profile::Outlined),
+        Format::Bmp => unpack(BmpDecoder::new(reader), outline, limits, Profile::Asked),
     };
     stored.map_err(|failure| match failure {
         Failure::Decoder(cause) => DataError::Decode {
@@ -112,11 +117,21 @@ fn stored(
     })
 }
 
+/// Who knows a picture's colour profile.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Profile {
+    /// The decoder is asked for it where the outline has none.
+    Asked,
+    /// The outline has it, unless it is too long; the decoder would take memory for any length.
+    Outlined,
+}
+
 /// Compares what the decoder makes of the header with what was checked, for memory is taken by the former.
 fn unpack(
     decoder: ImageResult<impl ImageDecoder>,
     outline: &Outline,
     limits: &PictureLimits,
+    profile: Profile,
 ) -> Result<Stored, Failure> {
     let mut decoder = decoder?;
     limits
@@ -125,7 +140,8 @@ fn unpack(
         .map_err(Failure::Flaw)?;
     let colour_profile = match &outline.colour_profile {
         Some(profile) => Some(profile.clone()),
-        None => decoder.icc_profile().ok().flatten(),
+        None if profile == Profile::Asked => decoder.icc_profile().ok().flatten(),
+        None => None,
     };
     Ok(Stored {
         picture: DynamicImage::from_decoder(decoder)?,

@@ -62,6 +62,28 @@ fn png(extra: &[u8]) -> Vec<u8> {
     [&bytes[..33], extra, &bytes[33..]].concat()
 }
 
+/// A WebP in the extended format with a chunk of its own: `within` it, or behind its declared end. The chunk claims
+/// `length` bytes and has `data`.
+fn webp(within: bool, name: [u8; 4], length: u32, data: &[u8]) -> Vec<u8> {
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    RgbImage::from_pixel(8, 8, Rgb([1, 2, 3]))
+        .write_to(&mut bytes, ImageFormat::WebP)
+        .unwrap();
+    let bytes = bytes.into_inner();
+    // A flag that speaks of a profile, and the canvas less one each way.
+    let header = [0x20, 0, 0, 0, 7, 0, 0, 7, 0, 0];
+    let header = [&b"VP8X"[..], &10_u32.to_le_bytes(), &header].concat();
+    let extra = [&name[..], &length.to_le_bytes(), data].concat();
+    let (inside, behind) = if within {
+        (&extra[..], &[][..])
+    } else {
+        (&[][..], &extra[..])
+    };
+    let inside = [&b"WEBP"[..], &header, inside, &bytes[12..]].concat();
+    let size = (inside.len() as u32).to_le_bytes();
+    [&b"RIFF"[..], &size, &inside, behind].concat()
+}
+
 /// What becomes of a file, and the most memory that was held meanwhile, in MB.
 fn read(path: &Path, bytes: Vec<u8>) -> (String, f32) {
     fs::write(path, bytes).unwrap();
@@ -97,6 +119,16 @@ fn bombs_take_little_memory() {
             "long text",
             png(&chunk(*b"tEXt", &vec![b'a'; 300 << 20])),
             "cannot be decoded",
+        ),
+        (
+            "claimed profile",
+            webp(false, *b"ICCP", 3_000_000_000, &[0; 64]),
+            "cannot be decoded",
+        ),
+        (
+            "long profile",
+            webp(true, *b"ICCP", 300 << 20, &vec![0; 300 << 20]),
+            "(8, 8)",
         ),
     ] {
         let (message, peak) = read(&path, bytes);
