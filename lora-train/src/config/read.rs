@@ -99,6 +99,7 @@ impl TrainConfig {
             &mut self.heldout.folder,
             &mut self.heldout.noise,
             &mut self.model.config,
+            &mut self.model.vae,
         ];
         let given = [&mut self.model.path, &mut self.output.folder];
         for path in folders.chain(others.into_iter().flatten()).chain(given) {
@@ -212,11 +213,13 @@ mod tests {
         let path = folder.path().join("run.toml");
         fs::write(
             &path,
-            "[model]\npath = 'base'\n[[dataset.folders]]\npath = 'pictures'\n",
+            "[model]\npath = 'base'\nvae = 'vae'\n[dataset]\nkohya = 'set.toml'\n[[dataset.folders]]\npath = 'pictures'\n",
         )
         .expect("a file");
         let config = TrainConfig::read(&path, &["output.folder=here".to_owned()]).expect("valid");
         assert_eq!(config.model.path, folder.path().join("base"));
+        assert_eq!(config.model.vae, Some(folder.path().join("vae")));
+        assert_eq!(config.dataset.kohya, Some(folder.path().join("set.toml")));
         assert_eq!(
             config.dataset.folders[0].path,
             folder.path().join("pictures")
