@@ -110,6 +110,38 @@ impl CaptionConfig {
         Some([self.settled(caption)].into_iter().chain(dropped).collect())
     }
 
+    /// Every text that this caption can become before its tags are kept, shuffled or dropped: its line or lines, with prefix
+    /// and suffix and each alternative of wildcards. Of more than 256 combinations only some are given, which hold every
+    /// alternative.
+    pub fn possible(&self, caption: &str) -> Vec<String> {
+        if self.wildcards && !caption.is_empty() {
+            let lines = caption.lines().map(|line| self.affixed(line));
+            return lines.flat_map(|line| wildcard::every(&line)).collect();
+        }
+        vec![self.affixed(caption.lines().next().unwrap_or_default())]
+    }
+
+    /// The tags of such a text, trimmed, whichever separators and marks stand between them.
+    pub fn tags<'a>(&'a self, text: &'a str) -> impl Iterator<Item = &'a str> {
+        let marks = [&self.keep_tokens_separator, &self.secondary_separator];
+        let marks: Vec<&str> = marks
+            .into_iter()
+            .filter_map(|mark| mark.as_deref().filter(|mark| !mark.is_empty()))
+            .chain([self.separator.as_str()])
+            .collect();
+        let mut parts = vec![text];
+        for mark in marks {
+            parts = parts
+                .into_iter()
+                .flat_map(|part| part.split(mark))
+                .collect();
+        }
+        parts
+            .into_iter()
+            .map(str::trim)
+            .filter(|tag| !tag.is_empty())
+    }
+
     /// The caption as it stands, with prefix and suffix but nothing left to chance: what a measure goes by.
     pub fn settled(&self, caption: &str) -> String {
         let still = Self {
@@ -384,6 +416,28 @@ mod tests {
         assert_eq!(wild.renderings("b"), Some(vec!["a b".to_owned()]));
         assert_eq!(wild.renderings("{b|c}"), None);
         assert_eq!(wild.renderings("b\nc"), None);
+    }
+
+    #[test]
+    fn all_that_can_be_shown_is_known() {
+        let config = CaptionConfig {
+            prefix: "sks dog,".to_owned(),
+            keep_tokens_separator: Some("|||".to_owned()),
+            secondary_separator: Some(";;;".to_owned()),
+            ..CaptionConfig::default()
+        };
+        assert_eq!(config.possible("a {b|c}\nd"), ["sks dog, a {b|c}"]);
+        let wild = CaptionConfig {
+            wildcards: true,
+            ..config
+        };
+        assert_eq!(
+            wild.possible("a {b|c}\nd"),
+            ["sks dog, a b", "sks dog, a c", "sks dog, d"]
+        );
+        let tags: Vec<&str> = wild.tags("sks dog ||| a;;;b, c,, ||| d").collect();
+        assert_eq!(tags, ["sks dog", "a", "b", "c", "d"]);
+        assert_eq!(wild.possible(""), ["sks dog, "]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Wildcards in captions, as kohya's `process_caption` reads them: `{a|b}` is one of its words, `{{` and `}}` are braces.
 
-use rand::{RngExt, seq::IndexedRandom};
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
 use crate::{
@@ -22,6 +22,43 @@ pub(crate) fn resolve(words: &str, at: &Showing) -> String {
     let mut random = stream(at);
     // The first number is the line's.
     let _: u64 = random.random();
+    replaced(words, |count| random.random_range(0..count))
+}
+
+/// Everything that [`resolve`] can give, up to [`MOST`] of them; beyond, some in which every alternative comes.
+pub(crate) fn every(words: &str) -> Vec<String> {
+    let mut counts = Vec::new();
+    replaced(words, |count| {
+        counts.push(count);
+        0
+    });
+    let all = counts
+        .iter()
+        .try_fold(1_usize, |all, count| all.checked_mul(*count))
+        .filter(|all| *all <= MOST);
+    let Some(all) = all else {
+        let most = counts.into_iter().max().unwrap_or(1);
+        return (0..most)
+            .map(|number| replaced(words, |count| number % count))
+            .collect();
+    };
+    (0..all)
+        .map(|number| {
+            let mut rest = number;
+            replaced(words, |count| {
+                let index = rest % count;
+                rest /= count;
+                index
+            })
+        })
+        .collect()
+}
+
+/// So many combinations are looked at in full.
+const MOST: usize = 256;
+
+/// The words with each `{a|b}` replaced by the alternative that `pick` names, given their number.
+fn replaced(words: &str, mut pick: impl FnMut(usize) -> usize) -> String {
     let escaped = words.replace("{{", OPENING).replace("}}", CLOSING);
     let mut resolved = String::with_capacity(words.len());
     let mut rest = escaped.as_str();
@@ -29,7 +66,8 @@ pub(crate) fn resolve(words: &str, at: &Showing) -> String {
         let (before, from) = rest.split_at(at_brace);
         resolved.push_str(before);
         rest = if let Some((choice, after)) = choice(from) {
-            resolved.push_str(pick(choice, &mut random));
+            let alternatives: Vec<&str> = choice.split('|').collect();
+            resolved.push_str(alternatives[pick(alternatives.len())]);
             after
         } else {
             resolved.push('{');
@@ -54,11 +92,6 @@ pub(crate) fn has_choice(words: &str) -> bool {
 fn choice(from: &str) -> Option<(&str, &str)> {
     let (inside, after) = from.strip_prefix('{')?.split_once('}')?;
     (!inside.is_empty()).then_some((inside, after))
-}
-
-fn pick<'a>(choice: &'a str, random: &mut ChaCha8Rng) -> &'a str {
-    let alternatives: Vec<&str> = choice.split('|').collect();
-    alternatives.choose(random).copied().unwrap_or_default()
 }
 
 fn stream(at: &Showing) -> ChaCha8Rng {
@@ -100,6 +133,23 @@ mod tests {
         assert!(
             lines.values().all(|count| (897..=1103).contains(count)),
             "{lines:?}"
+        );
+    }
+
+    #[test]
+    fn every_choice_is_known() {
+        assert_eq!(
+            every("{red|blue} {hat|cap}"),
+            ["red hat", "blue hat", "red cap", "blue cap"]
+        );
+        assert_eq!(every("{{none}}"), ["{none}"]);
+        // 10 choices of 4 are too many to combine; each alternative comes all the same.
+        let many = every(&"{a|b|c|d} ".repeat(10));
+        assert_eq!(many.len(), 4);
+        assert!(
+            "abcd"
+                .chars()
+                .all(|one| many.iter().any(|words| words.contains(one)))
         );
     }
 

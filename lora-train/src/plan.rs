@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::{
     BucketPlan, FramingPlan, Prompt, TrainError, bucket_plans,
     config::TrainConfig,
-    lint::{Finding, RULES, lint, tokenizer},
+    lint::{Finding, RULES, lint, most_tokens, tokenizer},
 };
 
 /// What a run will do, worked out before anything is loaded.
@@ -56,7 +56,7 @@ pub struct PicturePlan {
     pub repeats: u32,
     /// Showings of all whole epochs.
     pub exposures: u64,
-    /// Tokens of its caption.
+    /// Tokens of the longest text that its caption can become.
     pub tokens: usize,
     /// Tokens that are cut off.
     pub cut_tokens: usize,
@@ -168,7 +168,9 @@ fn picture(
     epochs: u64,
 ) -> PicturePlan {
     let entry = &data.entries()[index];
-    let tokens = tokenizer.count(&entry.caption);
+    let rules = data.subsets().get(entry.subset);
+    let rules = rules.map_or(&config.dataset.caption, |subset| &subset.caption);
+    let tokens = most_tokens(rules, &entry.caption, tokenizer);
     PicturePlan {
         image: entry.image.clone(),
         caption: entry.caption.clone(),
@@ -205,7 +207,7 @@ fn missing_paths(config: &TrainConfig) -> Vec<String> {
 }
 
 /// All that is wrong with the settings themselves.
-fn problems(config: &TrainConfig) -> Vec<String> {
+pub(crate) fn problems(config: &TrainConfig) -> Vec<String> {
     let mut problems = Vec::new();
     let mut require = |holds: bool, problem: &str| {
         if !holds {

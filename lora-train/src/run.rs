@@ -10,7 +10,7 @@ use lora_optim::{Rates, Schedule};
 use crate::{
     DrawSettings, Event, Feed, FeedAt, Flow, Handle, HeldoutLoss, LatentCache, Learner, Objective,
     Observer, Outcome, Plan, Prompt, RunFolder, StepReport, TextCache, TrainError, Trainer,
-    config::TrainConfig, facts::facts, meter::Meter,
+    config::TrainConfig, facts::facts, meter::Meter, trainer::varies,
 };
 
 /// A run under way.
@@ -76,11 +76,7 @@ impl<'a> Run<'a> {
         let injected = model.inject(&config.adapters(), config.train.seed, &device)?;
         if config.model.offload {
             // Views that change from showing to showing are encoded when they come up.
-            let varies = data
-                .subsets()
-                .iter()
-                .any(|subset| subset.augment.color || subset.augment.random_crop);
-            if !varies {
+            if !varies(data.as_ref()) {
                 model.vae.release();
             }
             if texts.is_some() {

@@ -5,7 +5,9 @@ use burn::tensor::Device;
 use lora_core::{
     BaseModel, Family, adapter::SpecError, lora_file::LoraWriteError, weights::CheckpointError,
 };
-use lora_data::{DataError, Dataset, DatasetConfig, DatasetError, FolderConfig, ImageFolders};
+use lora_data::{
+    AugmentConfig, DataError, Dataset, DatasetConfig, DatasetError, FolderConfig, ImageFolders,
+};
 use lora_optim::{Optimizer, OptimizerError, Schedule, SettingError};
 use serde::Serialize;
 use thiserror::Error;
@@ -121,6 +123,8 @@ impl Trainer {
             ImageFolders::open(&DatasetConfig {
                 folders: vec![FolderConfig::new(folder)],
                 kohya: None,
+                // Measured as they are: mirrored views would be encoded for nothing.
+                augment: AugmentConfig::default(),
                 ..config.dataset.clone()
             })
         });
@@ -143,7 +147,13 @@ impl Trainer {
         data: Box<dyn Dataset>,
         device: Device,
     ) -> Result<Self, TrainError> {
-        let notes = model_notes(&config, &model);
+        let mut notes = model_notes(&config, &model);
+        if config.model.offload && varies(data.as_ref()) {
+            notes.push(
+                "model.offload keeps the VAE on the device: random crops and varied colours are encoded at each showing"
+                    .to_owned(),
+            );
+        }
         let plan = Plan::new(&config, data.as_ref(), model.text.tokenizer(), &notes)?;
         let settings = |section: &str, errors: Vec<SettingError>| PlanError {
             problems: errors
@@ -223,6 +233,12 @@ impl Trainer {
     pub fn run(self, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
         Run::start(self, observer)?.train()
     }
+}
+
+/// Whether showings have views of their own, which are encoded when they come up.
+pub(crate) fn varies(data: &dyn Dataset) -> bool {
+    let mut subsets = data.subsets().iter();
+    subsets.any(|subset| subset.augment.color || subset.augment.random_crop)
 }
 
 /// What a user may not expect of this model with these settings.

@@ -13,7 +13,13 @@ const EXAMPLES: &str = "\
 Examples:
   lora plan run.toml
   lora plan run.toml --html plan.html   see each picture with what is cut off
-  lora plan run.toml --set train.batch_size=4 --json";
+  lora plan run.toml --set train.batch_size=4 --json
+
+What is odd about the dataset is told, but only what keeps the run from starting is an error here;
+`lora lint` is the command whose exit code guards a run.";
+
+/// So many findings are told unless all are asked for.
+const FINDINGS: usize = 40;
 
 /// Tell what a run would do, and everything that is wrong with it, without doing it
 #[derive(Args, Debug)]
@@ -21,7 +27,7 @@ Examples:
 pub(crate) struct Plan {
     #[command(flatten)]
     run: RunFile,
-    /// List all pictures, however many there are
+    /// List all pictures and findings, however many there are
     #[arg(long)]
     all: bool,
     /// Write a page that shows every picture with what is cut off
@@ -77,6 +83,16 @@ fn text(config: &TrainConfig, plan: &RunPlan, all: bool) -> String {
     lines.extend(plan_text::buckets(plan));
     lines.extend(plan_text::pictures(plan, all));
     lines.extend(plan.notes.iter().map(|note| format!("note: {note}")));
-    lines.extend(findings_text::lines(&plan.findings));
+    let findings = findings_text::lines(&plan.findings);
+    let shown = if all {
+        findings.len()
+    } else {
+        FINDINGS.min(findings.len())
+    };
+    lines.extend_from_slice(&findings[..shown]);
+    if shown < findings.len() {
+        let more = findings.len() - shown;
+        lines.push(format!("… and {more} more findings; --all lists them"));
+    }
     lines.join("\n")
 }

@@ -1,5 +1,8 @@
 use std::collections::BTreeMap;
 
+use lora_core::tokenizer::Tokenizer;
+use lora_data::CaptionConfig;
+
 use super::{Finding, Severity, Subject};
 
 pub(super) fn findings(subject: &Subject<'_>) -> Vec<Finding> {
@@ -12,11 +15,7 @@ pub(super) fn findings(subject: &Subject<'_>) -> Vec<Finding> {
 fn cut(subject: &Subject<'_>) -> Vec<Finding> {
     let most = subject.config.model.max_tokens;
     let long = subject.data.entries().iter().filter_map(|entry| {
-        let longest = entry
-            .caption
-            .lines()
-            .map(|line| subject.tokenizer.count(line));
-        let tokens = longest.max().unwrap_or(0);
+        let tokens = most_tokens(subject.rules(entry), &entry.caption, subject.tokenizer);
         (tokens > most).then_some((entry, tokens))
     });
     long.map(|(entry, tokens)| {
@@ -27,6 +26,13 @@ fn cut(subject: &Subject<'_>) -> Vec<Finding> {
         Finding::new(Severity::Warning, "caption-cut", message).about(&entry.image)
     })
     .collect()
+}
+
+/// The tokens of the longest text that a caption can become.
+pub(crate) fn most_tokens(rules: &CaptionConfig, caption: &str, tokenizer: &Tokenizer) -> usize {
+    let texts = rules.possible(caption);
+    let tokens = texts.iter().map(|text| tokenizer.count(text));
+    tokens.max().unwrap_or(0)
 }
 
 fn full_width_commas(subject: &Subject<'_>) -> Vec<Finding> {
@@ -79,6 +85,8 @@ mod tests {
         );
         config.model.max_tokens = 150;
         assert_eq!(found(&config, &data), []);
+        config.dataset.caption.suffix = "bush, ".repeat(80);
+        assert_eq!(found(&config, &data).len(), 2);
     }
 
     #[test]

@@ -2,7 +2,7 @@ use lora_core::{tokenizer::Tokenizer, weights::CheckpointError};
 use lora_data::ImageFolders;
 
 use super::{Finding, Severity, lint};
-use crate::{TrainError, config::TrainConfig};
+use crate::{TrainError, config::TrainConfig, plan::problems};
 
 /// Everything about the files of a config's dataset: what the rules find, or what keeps it from being opened.
 ///
@@ -11,16 +11,23 @@ use crate::{TrainError, config::TrainConfig};
 /// # Errors
 /// A tokenizer that cannot be read.
 pub fn lint_files(config: &TrainConfig) -> Result<Vec<Finding>, TrainError> {
-    let data = match ImageFolders::open(&config.dataset) {
-        Ok(data) => data,
-        Err(error) => {
-            let problems = error.problems.iter();
-            return Ok(problems
-                .map(|problem| Finding::new(Severity::Error, "dataset", problem.to_string()))
-                .collect());
+    let error = |message: String| Finding::new(Severity::Error, "dataset", message);
+    let mut findings: Vec<Finding> = problems(config).into_iter().map(error).collect();
+    match ImageFolders::open(&config.dataset) {
+        Ok(data) => {
+            findings.extend(lint(config, &data, &tokenizer(config)?));
+            let is_allowed = config.lint.allow.iter().any(|rule| rule == "note");
+            let notes = data.notes().iter().filter(|_| !is_allowed);
+            findings.extend(notes.map(|note| Finding::new(Severity::Info, "note", note)));
         }
-    };
-    Ok(lint(config, &data, &tokenizer(config)?))
+        Err(unopened) => {
+            let problems = unopened.problems.iter();
+            findings.extend(problems.map(|problem| error(problem.to_string())));
+        }
+    }
+    // By severity only: what the rules found is in order already, and notes come as they were made.
+    findings.sort_by_key(|finding| finding.severity);
+    Ok(findings)
 }
 
 /// The model's tokenizer where it has one of its own, else CLIP's.

@@ -8,8 +8,9 @@ mod pictures;
 mod tags;
 
 use lora_core::tokenizer::Tokenizer;
-use lora_data::{Dataset, Entry};
+use lora_data::{CaptionConfig, Dataset, Entry};
 
+pub(crate) use captions::most_tokens;
 pub use files::lint_files;
 pub(crate) use files::tokenizer;
 pub use finding::{Finding, Severity};
@@ -17,7 +18,7 @@ pub use finding::{Finding, Severity};
 use crate::config::TrainConfig;
 
 /// All rules by name, with what each looks for.
-pub const RULES: [(&str, &str); 14] = [
+pub const RULES: [(&str, &str); 15] = [
     (
         "dataset",
         "settings, folders or files that keep the dataset from being opened",
@@ -57,8 +58,12 @@ pub const RULES: [(&str, &str); 14] = [
         "a picture that loses a large part to its bucket",
     ),
     ("enlarged", "a picture that is enlarged a good deal"),
-    ("duplicate-picture", "two pictures of the same bytes"),
+    ("duplicate-picture", "two files of the same bytes"),
     ("few-pictures", "a dataset of very few pictures"),
+    (
+        "note",
+        "what was inferred about folders, and files that are not used",
+    ),
 ];
 
 /// What the rules look at.
@@ -69,6 +74,17 @@ pub(crate) struct Subject<'a> {
 }
 
 impl Subject<'_> {
+    /// How the captions of a picture are drawn.
+    pub(crate) fn rules(&self, entry: &Entry) -> &CaptionConfig {
+        let subset = self.data.subsets().get(entry.subset);
+        subset.map_or(&self.config.dataset.caption, |subset| &subset.caption)
+    }
+
+    /// Every text that a picture can be shown with, before its tags are shuffled or dropped.
+    pub(crate) fn texts(&self, entry: &Entry) -> Vec<String> {
+        self.rules(entry).possible(&entry.caption)
+    }
+
     /// The pictures that are trained for themselves: regularisation pictures are left out.
     pub(crate) fn own(&self) -> impl Iterator<Item = &Entry> {
         let regularises = |entry: &&Entry| {
@@ -101,11 +117,18 @@ pub fn lint(config: &TrainConfig, data: &dyn Dataset, tokenizer: &Tokenizer) -> 
     findings
 }
 
-/// The tags of a caption as people compare them: no capitals, spaces for underscores.
-pub(crate) fn plain_tags(caption: &str) -> impl Iterator<Item = (String, &str)> {
-    let tags = caption.split([',', '\n']).map(str::trim);
-    tags.filter(|tag| !tag.is_empty())
-        .map(|tag| (plain(tag), tag))
+/// Whether `words` stand in `text` as words of their own, both as [`plain`] gives them: `dog` is in `a dog` and not in
+/// `dogma`. Writing without spaces has no such ends.
+pub(crate) fn has_words(text: &str, words: &str) -> bool {
+    let joins = |a: Option<char>, b: Option<char>| {
+        let is_letter = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+        is_letter(a) && is_letter(b)
+    };
+    text.match_indices(words).any(|(at, found)| {
+        let (before, after) = (&text[..at], &text[at + found.len()..]);
+        !joins(before.chars().next_back(), words.chars().next())
+            && !joins(words.chars().next_back(), after.chars().next())
+    })
 }
 
 /// A tag without capitals, with single spaces for underscores and spaces.

@@ -1,10 +1,11 @@
 use std::{
     collections::{BTreeMap, HashMap},
-    fs,
+    fs::{self, File},
+    io::{self, Read},
     path::Path,
 };
 
-use lora_data::View;
+use sha2::{Digest, Sha256};
 
 use super::{Finding, Severity, Subject};
 use crate::framing_plan::FramingPlan;
@@ -17,7 +18,12 @@ pub(super) fn findings(subject: &Subject<'_>) -> Vec<Finding> {
     findings.extend(duplicates(subject));
     let count = subject.own().count();
     if count < FEW {
-        let message = format!("{count} pictures are few: 20 to 30 that vary are usual");
+        let pictures = if count == 1 {
+            "1 picture is"
+        } else {
+            &format!("{count} pictures are")
+        };
+        let message = format!("{pictures} few: 20 to 30 that vary are usual");
         findings.push(Finding::new(Severity::Info, "few-pictures", message));
     }
     findings
@@ -58,7 +64,7 @@ fn duplicates(subject: &Subject<'_>) -> Vec<Finding> {
             lengths.entry(facts.len()).or_default().push(index);
         }
     }
-    let mut first: BTreeMap<Vec<u8>, &Path> = BTreeMap::new();
+    let mut first: BTreeMap<[u8; 32], &Path> = BTreeMap::new();
     let mut findings = Vec::new();
     let mut candidates: Vec<usize> = lengths
         .into_values()
@@ -68,11 +74,11 @@ fn duplicates(subject: &Subject<'_>) -> Vec<Finding> {
     candidates.sort_unstable();
     for index in candidates {
         let image = entries[index].image.as_path();
-        // A dataset that cannot tell, or a file that went away, has no duplicates.
-        let Some(digest) = subject.data.digest(index, &View::plain()).ok().flatten() else {
+        // A file that went away has no duplicates.
+        let Ok(digest) = file_digest(image) else {
             continue;
         };
-        if let Some(other) = first.get(digest.as_slice()) {
+        if let Some(other) = first.get(&digest) {
             let message = format!(
                 "is the same picture as {}: remove one, and use repeats to show it more often",
                 other.display()
@@ -80,10 +86,23 @@ fn duplicates(subject: &Subject<'_>) -> Vec<Finding> {
             findings
                 .push(Finding::new(Severity::Warning, "duplicate-picture", message).about(image));
         } else {
-            first.insert(digest.to_vec(), image);
+            first.insert(digest, image);
         }
     }
     findings
+}
+
+/// SHA-256 of a file's bytes, read in pieces.
+fn file_digest(path: &Path) -> io::Result<[u8; 32]> {
+    let mut file = File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(hash.finalize().into()),
+            count => hash.update(&piece[..count]),
+        }
+    }
 }
 
 #[cfg(test)]

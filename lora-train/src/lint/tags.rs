@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lora_data::Entry;
 
-use super::{Finding, Severity, Subject, plain, plain_tags};
+use super::{Finding, Severity, Subject, has_words, plain};
 
 /// From so many captions on, a tag that all have says something.
 const ENOUGH: usize = 4;
@@ -29,8 +29,11 @@ fn fixed_traits(subject: &Subject<'_>) -> Vec<Finding> {
         .map(|tag| plain(tag))
         .collect();
     let tagged = subject.own().flat_map(|entry| {
-        let tags = plain_tags(&entry.caption).filter(|(tag, _)| traits.contains(tag));
-        tags.map(move |(_, written)| (entry, written))
+        let found: BTreeSet<String> = written_tags(subject, entry)
+            .into_iter()
+            .filter(|tag| traits.contains(&plain(tag)))
+            .collect();
+        found.into_iter().map(move |written| (entry, written))
     });
     tagged
         .map(|(entry, written)| {
@@ -47,7 +50,10 @@ fn trigger_missing(subject: &Subject<'_>) -> Option<Finding> {
     if trigger.is_empty() {
         return None;
     }
-    let lacks = |entry: &&Entry| !plain(&entry.caption).contains(&trigger);
+    let lacks = |entry: &&Entry| {
+        let texts = subject.texts(entry);
+        texts.iter().any(|text| !has_words(&plain(text), &trigger))
+    };
     let lacking: Vec<&Entry> = subject.own().filter(lacks).collect();
     (!lacking.is_empty()).then(|| {
         let message = format!(
@@ -64,14 +70,17 @@ fn trigger_missing(subject: &Subject<'_>) -> Option<Finding> {
 /// Whether the trigger may be shuffled away from the front, or dropped as a tag.
 fn trigger_not_kept(subject: &Subject<'_>) -> Option<Finding> {
     let trigger = plain(&subject.config.output.trigger);
-    let general = &subject.config.dataset.caption;
     let moves = |entry: &&Entry| {
-        let rules = subject.data.subsets().get(entry.subset);
-        let rules = rules.map_or(general, |subset| &subset.caption);
+        let rules = subject.rules(entry);
         let is_free =
             rules.keep_tokens_separator.is_none() && (rules.shuffle || rules.tag_dropout > 0.0);
-        let place = plain_tags(&entry.caption).position(|(tag, _)| tag.contains(&trigger));
-        is_free && place.is_some_and(|place| place >= rules.keep_tokens)
+        let is_late = |text: &String| {
+            let place = rules
+                .tags(text)
+                .position(|tag| has_words(&plain(tag), &trigger));
+            place.is_some_and(|place| place >= rules.keep_tokens)
+        };
+        is_free && subject.texts(entry).iter().any(is_late)
     };
     let moving: Vec<&Entry> = subject.own().filter(moves).collect();
     (!trigger.is_empty() && !moving.is_empty()).then(|| {
@@ -85,10 +94,13 @@ fn trigger_not_kept(subject: &Subject<'_>) -> Option<Finding> {
 }
 
 fn similar_tags(subject: &Subject<'_>) -> Vec<Finding> {
-    let mut spellings: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    let mut spellings: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for entry in subject.own() {
-        for (tag, written) in plain_tags(&entry.caption) {
-            spellings.entry(tag).or_default().insert(written);
+        for written in written_tags(subject, entry) {
+            spellings
+                .entry(plain(&written))
+                .or_default()
+                .insert(written);
         }
     }
     spellings
@@ -108,7 +120,8 @@ fn constant_tags(subject: &Subject<'_>) -> Option<Finding> {
     let mut captions = 0;
     for entry in subject.own() {
         captions += 1;
-        let tags: BTreeSet<String> = plain_tags(&entry.caption).map(|(tag, _)| tag).collect();
+        let tags = written_tags(subject, entry).into_iter();
+        let tags: BTreeSet<String> = tags.map(|tag| plain(&tag)).collect();
         for tag in tags {
             *counts.entry(tag).or_default() += 1;
         }
@@ -116,7 +129,7 @@ fn constant_tags(subject: &Subject<'_>) -> Option<Finding> {
     let constant: Vec<String> = counts
         .into_iter()
         .filter(|(tag, count)| {
-            *count == captions && (trigger.is_empty() || !tag.contains(&trigger))
+            *count == captions && (trigger.is_empty() || !has_words(tag, &trigger))
         })
         .map(|(tag, _)| format!("`{tag}`"))
         .collect();
@@ -127,6 +140,17 @@ fn constant_tags(subject: &Subject<'_>) -> Option<Finding> {
         );
         Finding::new(Severity::Info, "constant-tag", message)
     })
+}
+
+/// The tags of every text that a picture can be shown with, as they are written.
+fn written_tags(subject: &Subject<'_>, entry: &Entry) -> BTreeSet<String> {
+    let rules = subject.rules(entry);
+    let texts = subject.texts(entry);
+    texts
+        .iter()
+        .flat_map(|text| rules.tags(text))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The names of some pictures, the first few spelt out.
@@ -175,6 +199,25 @@ mod tests {
             found(&config, &captioned(&["grass, sks dog"])),
             [("trigger-not-kept", None)]
         );
+    }
+
+    #[test]
+    fn words_count_as_they_are_shown() {
+        let mut config = settings();
+        assert_eq!(
+            found(&config, &captioned(&["she asks dogma, grass"])),
+            [("trigger-missing", None)]
+        );
+        let data = captioned(&["{red|blue} collar", "grass"]);
+        config.dataset.caption.prefix = "sks dog,".to_owned();
+        config.lint.fixed_traits = vec!["red collar".to_owned()];
+        assert_eq!(found(&config, &data), []);
+        config.dataset.caption.wildcards = true;
+        let first = Some("0.png".to_owned());
+        assert_eq!(found(&config, &data), [("fixed-trait-tagged", first)]);
+        config.lint.fixed_traits.clear();
+        config.output.trigger = "狗".to_owned();
+        assert_eq!(found(&config, &captioned(&["一只狗在草地"])), []);
     }
 
     #[test]

@@ -2,10 +2,15 @@
 
 use std::{fs, ops::ControlFlow, path::Path};
 
+use burn::tensor::Tensor;
 use image::{GrayImage, Luma, Rgb, RgbImage};
-use lora_core::lora_file::LoraFile;
-use lora_data::{BucketConfig, FolderConfig, MaskConfig, MaskSource};
-use lora_train::{Event, Trainer, config::TrainConfig};
+use lora_core::{BaseModel, lora_file::LoraFile};
+use lora_data::{
+    BucketConfig, Dataset, FolderConfig, ImageFolders, MaskConfig, MaskSource, View, epoch_plan,
+};
+use lora_train::{
+    Batch, Denoising, Event, Feed, FeedAt, LatentCache, Objective, Trainer, config::TrainConfig,
+};
 
 fn picture(path: &Path, (width, height): (u32, u32), tint: u8) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -143,4 +148,77 @@ fn regularisation_pictures_teach_as_much_as_their_weight() {
     assert_eq!(file.metadata["ss_num_train_images"], "8");
     assert_eq!(with_tint(250, 0.0).1, still);
     assert_ne!(with_tint(0, 1.0).1, with_tint(250, 1.0).1);
+}
+
+/// The loss is the sum of its parts: two masks that complete one another, and none at all where nothing counts.
+#[test]
+fn masks_lie_where_their_pictures_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = mixed(folder.path());
+    let pictures = folder.path().join("mixed/2_sks thing");
+    for (number, size) in [(64, 64), (140, 64), (64, 140), (100, 100)]
+        .into_iter()
+        .enumerate()
+    {
+        let half = |x: u32, left: bool| Luma([if (x < size.0 / 2) == left { 255 } else { 0 }]);
+        let mask = GrayImage::from_fn(size.0, size.1, |x, _| half(x, true));
+        mask.save(pictures.join(format!("{number}-masklabel.png")))
+            .unwrap();
+    }
+    config.dataset.buckets = None;
+    config.dataset.augment.flip = true;
+    config.dataset.mask.source = MaskSource::File;
+    let device = config.train.device.resolve().unwrap();
+    let model = BaseModel::load(&config.model.source(), &device).unwrap();
+    let data = ImageFolders::open(&config.dataset).unwrap();
+    let latents =
+        LatentCache::compute(&data, &model.vae, &device, |_| ControlFlow::Continue(())).unwrap();
+    let feed = Feed::new(&config, latents, None, 1000, &device);
+    let at = FeedAt {
+        epoch: 1,
+        step: 0,
+        steps: 1,
+    };
+    let objective = Denoising::new(&config.objective, &model, 1);
+    let loss = |batch: &Batch| -> f32 { objective.loss(&model, batch).into_scalar() };
+    let mut mirrored = [false, false];
+    for batch in epoch_plan(&data, std::num::NonZeroUsize::MIN, config.train.seed, 1) {
+        let seed = config.train.seed;
+        let flip = View::draw(&data.subsets()[0].augment, seed, 1, batch[0].ordinal).flip;
+        mirrored[usize::from(flip)] = true;
+        let batch = feed.batch(&model, &data, at, &batch).unwrap();
+        let mask = batch.mask.clone().unwrap();
+        let [_, _, height, width] = mask.dims();
+        let values = mask.clone().into_data().try_to_vec::<f32>().unwrap();
+        for (place, value) in values.iter().enumerate() {
+            let x = place % width;
+            // Lanczos rings a little around the middle.
+            if x.abs_diff(width / 2) > 1 {
+                let expected = if (x < width / 2) == flip { 0.0 } else { 1.0 };
+                assert!(
+                    (value - expected).abs() < 0.05,
+                    "{x} of {width}×{height}: {value}"
+                );
+            }
+        }
+        let with = |mask: Option<Tensor<4>>| {
+            loss(&Batch {
+                mask,
+                ..batch.clone()
+            })
+        };
+        let (one, other) = (with(Some(mask.clone())), with(Some(-mask.clone() + 1.0)));
+        let whole = with(None);
+        assert!(
+            one > 0.0 && other > 0.0 && one < whole,
+            "{one} {other} {whole}"
+        );
+        assert!(
+            ((one + other) / whole - 1.0).abs() < 1e-5,
+            "{one} {other} {whole}"
+        );
+        let nothing = with(Some(mask * 0.0));
+        assert!(nothing.abs() < f32::MIN_POSITIVE, "{nothing}");
+    }
+    assert_eq!(mirrored, [true, true]);
 }
