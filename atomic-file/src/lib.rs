@@ -4,6 +4,9 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
+/// How the names of unfinished files begin, of which a killed program leaves one behind.
+pub const TEMPORARY_PREFIX: &str = ".writing-";
+
 /// Why a file could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: cannot write: {source}", path.display())]
@@ -40,7 +43,7 @@ fn replace<T>(
     let folder = folder_of(path);
     // `make_in`, not `tempfile_in`: a temporary file of the latter kind is readable by its owner only, and stays so.
     let mut temporary = tempfile::Builder::new()
-        .prefix(".writing-")
+        .prefix(TEMPORARY_PREFIX)
         .make_in(folder, |path| File::create_new(path))?;
     let mut buffered = BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
     let value = write(&mut buffered)?;

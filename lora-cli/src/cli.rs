@@ -8,8 +8,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{
     command::{
-        bench, completions, convert, devices, extract, faces, grid, inspect, lint, merge, plan,
-        quickstart, resize, sample, tag, train, verify,
+        bench, cache, completions, convert, devices, extract, faces, grid, inspect, lint, merge,
+        plan, quickstart, resize, sample, tag, train, verify,
     },
     printer::Printer,
 };
@@ -52,6 +52,7 @@ enum Command {
     Plan(plan::Plan),
     Lint(lint::Lint),
     Faces(faces::Faces),
+    Cache(cache::Cache),
     Sample(sample::Sample),
     Grid(grid::Grid),
     Inspect(inspect::Inspect),
@@ -88,6 +89,7 @@ impl Cli {
             Command::Plan(command) => command.run(&printer),
             Command::Lint(command) => command.run(&printer),
             Command::Faces(command) => command.run(&printer),
+            Command::Cache(command) => command.run(&printer),
             Command::Sample(command) => command.run(&printer),
             Command::Grid(command) => command.run(&printer),
             Command::Inspect(command) => command.run(&printer),

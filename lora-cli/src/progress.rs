@@ -102,7 +102,7 @@ impl Observer for Progress<'_> {
             self.printer.json_line(event);
         }
         match *event {
-            Event::Cached { done, total } => self.cached(done, total),
+            Event::Cached { done, total, .. } => self.cached(done, total),
             Event::Started {
                 steps,
                 modules,

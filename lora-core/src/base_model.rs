@@ -54,12 +54,15 @@ impl BaseModel {
         let unet = reader.unet(&checkpoint, &mut problems)?;
         let vae = reader.vae(&checkpoint, &mut problems)?;
         none_of(problems, checkpoint.path())?;
-        let vae_reader = reader.clone();
+        let (vae_reader, hashed) = (reader.clone(), reader.clone());
+        let vae_hashed = reader.clone();
         Ok(Self {
             family,
-            text: Part::reread(text, move || reader.again(NetworkReader::text)),
+            text: Part::reread(text, move || reader.again(NetworkReader::text))
+                .hashed(move || hashed.text_hash().map(Some)),
             unet,
-            vae: Part::reread(vae, move || vae_reader.again(NetworkReader::vae)),
+            vae: Part::reread(vae, move || vae_reader.again(NetworkReader::vae))
+                .hashed(move || vae_hashed.vae_hash().map(Some)),
             scheduler,
             native_side,
             notes,
@@ -87,11 +90,14 @@ impl BaseModel {
     ) -> Self {
         let build = NetworkBuilder::new(configs, source.clone(), precision, device);
         let (again, vae_again) = (build.clone(), build.clone());
+        let (hashed, vae_hashed) = (build.clone(), build.clone());
         Self {
             family: configs.family,
-            text: Part::reread(build.text(), move || Ok(again.text())),
+            text: Part::reread(build.text(), move || Ok(again.text()))
+                .hashed(move || Ok(hashed.text_hash())),
             unet: build.unet(),
-            vae: Part::reread(build.vae(), move || Ok(vae_again.vae())),
+            vae: Part::reread(build.vae(), move || Ok(vae_again.vae()))
+                .hashed(move || Ok(vae_hashed.vae_hash())),
             scheduler: configs.scheduler.clone(),
             native_side: configs.native_side(),
             notes: Vec::new(),

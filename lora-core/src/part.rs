@@ -13,6 +13,7 @@ use crate::weights::CheckpointError;
 pub struct Part<T> {
     network: Option<T>,
     read: Option<Read<T>>,
+    hash: Option<Read<Option<[u8; 32]>>>,
 }
 
 type Read<T> = Arc<dyn Fn() -> Result<T, CheckpointError> + Send + Sync>;
@@ -26,7 +27,31 @@ impl<T> Part<T> {
         Self {
             network: Some(network),
             read: Some(Arc::new(read)),
+            hash: None,
         }
+    }
+
+    /// The same, with a way to hash what it computes with.
+    pub(crate) fn hashed(
+        self,
+        hash: impl Fn() -> Result<Option<[u8; 32]>, CheckpointError> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            hash: Some(Arc::new(hash)),
+            ..self
+        }
+    }
+
+    /// A SHA-256 over the network's config, number format and tensors, read anew from where they came from: equal
+    /// hashes mean equal results.
+    ///
+    /// `None` where that is not known: the network is none of a checkpoint, or may have been changed since it was read,
+    /// as by adapters.
+    ///
+    /// # Errors
+    /// When the checkpoint cannot be read any more.
+    pub fn hash(&self) -> Result<Option<[u8; 32]>, CheckpointError> {
+        self.hash.as_ref().map_or(Ok(None), |hash| hash())
     }
 
     /// Frees the network's memory, unless there is no checkpoint to read it from again.
@@ -59,6 +84,7 @@ impl<T> From<T> for Part<T> {
         Self {
             network: Some(network),
             read: None,
+            hash: None,
         }
     }
 }
@@ -80,6 +106,7 @@ impl<T> DerefMut for Part<T> {
     /// # Panics
     /// When the network was released.
     fn deref_mut(&mut self) -> &mut T {
+        self.hash = None;
         let Some(network) = &mut self.network else {
             panic!("a released network was used before it was restored");
         };
@@ -92,6 +119,7 @@ impl<T: Clone> Clone for Part<T> {
         Self {
             network: self.network.clone(),
             read: self.read.clone(),
+            hash: self.hash.clone(),
         }
     }
 }
@@ -117,6 +145,15 @@ mod tests {
         part.push(5);
         part.restore().unwrap();
         assert_eq!(*part, [1, 5], "what is there is left alone");
+    }
+
+    #[test]
+    fn a_network_that_may_have_been_changed_has_no_hash() {
+        let mut part = Part::reread(vec![1], || Ok(vec![1])).hashed(|| Ok(Some([7; 32])));
+        assert_eq!(part.hash().unwrap(), Some([7; 32]));
+        assert_eq!(part.clone().hash().unwrap(), Some([7; 32]));
+        part.push(2);
+        assert_eq!(part.hash().unwrap(), None);
     }
 
     #[test]

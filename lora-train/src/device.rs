@@ -232,6 +232,16 @@ fn description(_: &Device) -> String {
     "GPU".to_owned()
 }
 
+/// A name for how a device computes: devices of one name give the same numbers, others may round differently.
+pub(crate) fn arithmetic(device: &Device) -> String {
+    #[cfg(any(feature = "cuda", feature = "vulkan", feature = "wgpu"))]
+    if let Some(identity) = device.identity() {
+        return format!("{} {}", identity.name, identity.fingerprint);
+    }
+    let _ = device;
+    "cpu".to_owned()
+}
+
 impl FromStr for DeviceChoice {
     type Err = DeviceError;
 

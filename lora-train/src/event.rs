@@ -20,10 +20,12 @@ pub enum Event<'a> {
         /// Numbers trained.
         parameters: usize,
     },
-    /// Latents of so many pictures are computed.
+    /// Latents of so many pictures are there.
     Cached {
         /// Pictures done.
         done: usize,
+        /// Views of them that the cache on the disk had.
+        found: usize,
         /// Pictures in all.
         total: usize,
     },

@@ -138,11 +138,11 @@ impl Feed {
         });
         match self.latents.get(showing.index, &view) {
             Some(moments) => Ok(moments.clone()),
-            None => Ok(encode(
-                &data.pixels(showing.index, &view)?,
-                &model.vae,
-                &self.device,
-            )),
+            None => {
+                let pixels = data.pixels(showing.index, &view)?;
+                let encoded = encode(&pixels, &model.vae, &self.device);
+                Ok(encoded.scaled(self.latents.scaling_factor()))
+            }
         }
     }
 

@@ -7,14 +7,14 @@ use lora_core::{
     BaseModel,
     safetensors_file::{SafetensorsFile, SafetensorsFileError},
 };
-use lora_data::{DataError, Dataset};
+use lora_data::{DataError, Dataset, View};
 use safetensors::Dtype;
 use thiserror::Error;
 
 use crate::{
-    Batch, BatchText, Denoising, Flow,
+    Batch, BatchText, Denoising, LatentStore,
     config::{HeldoutConfig, LatentDraw, ObjectiveConfig, TrainConfig},
-    latents::LatentCache,
+    latents::{Moments, encoded_once},
     random::{Purpose, normal_tensor},
 };
 
@@ -46,7 +46,8 @@ pub enum HeldoutError {
 }
 
 impl HeldoutLoss {
-    /// Prepares the measure for the pictures of `data`; their masks and loss weights are not looked at.
+    /// Prepares the measure for the pictures of `data`; their masks and loss weights are not looked at. Latents that are on
+    /// `disk` are read from there.
     ///
     /// # Errors
     /// A picture or the noise file that cannot be read.
@@ -55,13 +56,18 @@ impl HeldoutLoss {
         data: &dyn Dataset,
         model: &BaseModel,
         device: &Device,
+        disk: Option<&LatentStore>,
     ) -> Result<Self, HeldoutError> {
-        let latents = LatentCache::compute(data, &model.vae, device, |_| Flow::Continue(()))?;
+        let scale = model.vae.scaling_factor();
+        let latents = (0..data.entries().len()).map(|index| {
+            let encoded = encoded_once(data, index, &View::plain(), &model.vae, device, disk)?;
+            Ok(encoded.scaled(scale))
+        });
+        let latents: Vec<Moments> = latents.collect::<Result<_, DataError>>()?;
         // Pictures of one size share batches.
         let mut sizes: BTreeMap<[usize; 3], Vec<usize>> = BTreeMap::new();
-        for index in 0..data.entries().len() {
-            let of_size = sizes.entry(latents.plain(index).shape());
-            of_size.or_default().push(index);
+        for (index, latents) in latents.iter().enumerate() {
+            sizes.entry(latents.shape()).or_default().push(index);
         }
         let several = sizes.len() > 1;
         let mut batches = Vec::new();
@@ -106,7 +112,7 @@ fn batches_of_a_size(
     config: &TrainConfig,
     data: &dyn Dataset,
     model: &BaseModel,
-    latents: &LatentCache,
+    latents: &[Moments],
     indices: &[usize],
     draws: &[(usize, Tensor<4>)],
 ) -> Vec<Batch> {
@@ -119,7 +125,7 @@ fn batches_of_a_size(
         let noise = noise.clone().narrow(0, place * at_once, indices.len());
         let pictures = indices
             .iter()
-            .map(|&index| latents.plain(index).draw(LatentDraw::Mode, 0, 0));
+            .map(|&index| latents[index].draw(LatentDraw::Mode, 0, 0));
         let [_, channels, ..] = noise.dims();
         Batch {
             latents: Tensor::cat(pictures.collect(), 0),
@@ -127,10 +133,7 @@ fn batches_of_a_size(
             noise,
             timesteps: vec![timestep; indices.len()],
             text: texts[place].clone(),
-            sizes: indices
-                .iter()
-                .map(|&index| latents.plain(index).sizes)
-                .collect(),
+            sizes: indices.iter().map(|&index| latents[index].sizes).collect(),
             loss_weights: Vec::new(),
             mask: None,
         }

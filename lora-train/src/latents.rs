@@ -1,9 +1,9 @@
 use burn::tensor::{Device, Tensor, TensorData};
-use lora_core::vae::Vae;
-use lora_data::{DataError, Dataset, Pixels, View};
+use lora_core::vae::{Posterior, Vae};
+use lora_data::{AugmentConfig, DataError, Dataset, Pixels, View};
 
 use crate::{
-    Flow,
+    Flow, LatentStore,
     config::LatentDraw,
     random::{Purpose, normal_tensor},
 };
@@ -15,11 +15,22 @@ pub struct LatentCache {
     scale: f64,
 }
 
-/// A picture as it is, and mirrored where some showings mirror it.
+/// A picture as it is and mirrored, where some showings look at it so.
 #[derive(Clone, Debug)]
 struct FixedViews {
-    plain: Moments,
+    plain: Option<Moments>,
     flipped: Option<Moments>,
+}
+
+/// What the VAE says of one view, with what belongs to it.
+#[derive(Clone, Debug)]
+pub(crate) struct Encoded {
+    /// Of `[1, channels, height, width]`, before the scaling factor.
+    pub(crate) posterior: Posterior,
+    /// What SDXL is told about the picture's size.
+    pub(crate) sizes: [f32; 6],
+    /// The weight of each latent's error, `[1, 1, height, width]`; `None` means 1.
+    pub(crate) mask: Option<Tensor<4>>,
 }
 
 /// Mean and standard deviation of one view's scaled latents, each `[1, channels, height, width]`, with what belongs to
@@ -35,8 +46,8 @@ pub(crate) struct Moments {
 }
 
 impl LatentCache {
-    /// Encodes all pictures of `data`; `told` hears the number done after each and may end it, which leaves
-    /// the rest out.
+    /// Encodes all pictures of `data`, or reads from `disk` what is there; `told` hears after each how many are done
+    /// and how many of their views were found on the disk, and may end it, which leaves the rest out.
     ///
     /// # Errors
     /// A picture that cannot be read.
@@ -44,21 +55,27 @@ impl LatentCache {
         data: &dyn Dataset,
         vae: &Vae,
         device: &Device,
-        mut told: impl FnMut(usize) -> Flow,
+        disk: Option<&LatentStore>,
+        mut told: impl FnMut(usize, usize) -> Flow,
     ) -> Result<Self, DataError> {
         let scale = vae.scaling_factor();
         let mut pictures = Vec::with_capacity(data.entries().len());
         for (index, entry) in data.entries().iter().enumerate() {
-            let encode = |view| Ok(encode(&data.pixels(index, &view)?, vae, device));
-            let flips = data
+            let augment = data
                 .subsets()
                 .get(entry.subset)
-                .is_some_and(|subset| subset.augment.flip);
+                .map(|subset| &subset.augment);
+            let [plain, flipped] = fixed_views(augment.copied().unwrap_or_default());
+            let kept = |view: View| {
+                let encoded = encoded_once(data, index, &view, vae, device, disk)?;
+                Ok(encoded.scaled(scale))
+            };
             pictures.push(FixedViews {
-                plain: encode(View::plain())?,
-                flipped: flips.then(|| encode(View::flipped())).transpose()?,
+                plain: plain.map(kept).transpose()?,
+                flipped: flipped.map(kept).transpose()?,
             });
-            if told(index + 1).is_break() {
+            let found = disk.map_or(0, |disk| disk.count().found);
+            if told(index + 1, found).is_break() {
                 break;
             }
         }
@@ -69,20 +86,52 @@ impl LatentCache {
     pub(crate) fn get(&self, index: usize, view: &View) -> Option<&Moments> {
         let views = &self.pictures[index];
         match (view.is_fixed(), view.flip) {
-            (true, false) => Some(&views.plain),
+            (true, false) => views.plain.as_ref(),
             (true, true) => views.flipped.as_ref(),
             (false, _) => None,
         }
     }
 
-    /// The distribution of picture `index` as it is.
-    pub(crate) fn plain(&self, index: usize) -> &Moments {
-        &self.pictures[index].plain
-    }
-
     /// The factor that the latents were multiplied by.
     pub fn scaling_factor(&self) -> f64 {
         self.scale
+    }
+}
+
+/// The fixed views among those that showings have: plain and mirrored. A random crop is never one.
+fn fixed_views(augment: AugmentConfig) -> [Option<View>; 2] {
+    let fixed = !augment.random_crop;
+    [
+        fixed.then(View::plain),
+        (fixed && augment.flip).then(View::flipped),
+    ]
+}
+
+/// What the VAE says of a fixed view: from the disk if it is there, else computed and kept there.
+pub(crate) fn encoded_once(
+    data: &dyn Dataset,
+    index: usize,
+    view: &View,
+    vae: &Vae,
+    device: &Device,
+    disk: Option<&LatentStore>,
+) -> Result<Encoded, DataError> {
+    let compute = || Ok(encode(&data.pixels(index, view)?, vae, device));
+    match disk {
+        Some(disk) => disk.encoded(data, index, view, compute),
+        None => compute(),
+    }
+}
+
+impl Encoded {
+    /// The distribution of the latents as the UNet sees them.
+    pub(crate) fn scaled(self, scale: f64) -> Moments {
+        Moments {
+            mean: self.posterior.mean * scale,
+            deviation: (self.posterior.logvar * 0.5).exp() * scale,
+            sizes: self.sizes,
+            mask: self.mask,
+        }
     }
 }
 
@@ -111,9 +160,8 @@ impl Moments {
     }
 }
 
-/// The distribution of a picture's scaled latents.
-pub(crate) fn encode(pixels: &Pixels, vae: &Vae, device: &Device) -> Moments {
-    let scale = vae.scaling_factor();
+/// What the VAE says of a picture.
+pub(crate) fn encode(pixels: &Pixels, vae: &Vae, device: &Device) -> Encoded {
     let shape = [1, 3, pixels.height as usize, pixels.width as usize];
     let picture = Tensor::from_data(TensorData::new(pixels.data.clone(), shape), device);
     let posterior = vae.encode(picture);
@@ -122,9 +170,8 @@ pub(crate) fn encode(pixels: &Pixels, vae: &Vae, device: &Device) -> Moments {
         let values = area_means(mask, pixels.width as usize, [height, width]);
         Tensor::from_data(TensorData::new(values, [1, 1, height, width]), device)
     });
-    Moments {
-        mean: posterior.mean * scale,
-        deviation: (posterior.logvar * 0.5).exp() * scale,
+    Encoded {
+        posterior,
         sizes: sizes(pixels),
         mask,
     }
@@ -161,6 +208,27 @@ fn sizes(pixels: &Pixels) -> [f32; 6] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_views_that_showings_have_are_kept() {
+        for flip in [false, true] {
+            for random_crop in [false, true] {
+                for color in [false, true] {
+                    let augment = AugmentConfig {
+                        flip,
+                        color,
+                        random_crop,
+                    };
+                    let views = fixed_views(augment);
+                    let [plain, flipped] = views.map(|view| view.is_some());
+                    let shown = (0..200).map(|ordinal| View::draw(&augment, 1, 1, ordinal));
+                    let fixed: Vec<View> = shown.filter(View::is_fixed).collect();
+                    assert_eq!(plain, fixed.contains(&View::plain()), "{augment:?}");
+                    assert_eq!(flipped, fixed.contains(&View::flipped()), "{augment:?}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn latents_are_masked_by_the_mean_of_their_pixels() {

@@ -9,11 +9,13 @@ mod bucket_plan;
 pub mod config;
 mod data_facts;
 mod device;
+mod disk_cache;
 mod draw;
 mod event;
 mod facts;
 mod feed;
 mod framing_plan;
+mod frozen;
 pub mod grid;
 mod guidance;
 mod handle;
@@ -47,10 +49,15 @@ pub use batch::{Batch, BatchText};
 pub use bucket_plan::{BucketPlan, bucket_plans};
 pub use burn::tensor::Device;
 pub use device::{DeviceChoice, DeviceError, DeviceListing, backends_left_out, list_devices};
+pub use disk_cache::{
+    CacheCheck, CacheError, CacheFault, DiskCache, KindCount, LatentStore, PruneConfig, Pruned,
+    TextStore, UseCount,
+};
 pub use draw::{DrawSettings, batches, draw, starting_noise};
 pub use event::{Event, Flow, Observer, StepReport};
 pub use feed::{Feed, FeedAt};
 pub use framing_plan::FramingPlan;
+pub use frozen::CacheUse;
 pub use handle::Handle;
 pub use heldout::{HeldoutError, HeldoutLoss};
 pub use infotext::infotext;

@@ -8,9 +8,9 @@ use lora_data::{Dataset, Exposure, epoch_plan};
 use lora_optim::{Rates, Schedule};
 
 use crate::{
-    DrawSettings, Event, Feed, FeedAt, Flow, Handle, HeldoutLoss, LatentCache, Learner, Objective,
-    Observer, Outcome, Plan, Prompt, RunFolder, StepReport, TextCache, TrainError, Trainer,
-    config::TrainConfig, facts::facts, meter::Meter, trainer::varies,
+    DrawSettings, Event, Feed, FeedAt, Flow, Handle, HeldoutLoss, Learner, Objective, Observer,
+    Outcome, Plan, Prompt, RunFolder, StepReport, TrainError, Trainer, config::TrainConfig,
+    facts::facts, frozen::Frozen, meter::Meter, trainer::varies,
 };
 
 /// A run under way.
@@ -58,20 +58,29 @@ impl<'a> Run<'a> {
         let folder = RunFolder::create(&config)?;
         let total = data.entries().len();
         let mut stopping = false;
-        let latents = LatentCache::compute(data.as_ref(), &model.vae, &device, |done| {
-            let flow = observer.on_event(&Event::Cached { done, total });
+        let told = |done, found| {
+            let flow = observer.on_event(&Event::Cached { done, found, total });
             stopping |= flow.is_break() || handle.is_stopping();
             if stopping {
                 Flow::Break(())
             } else {
                 Flow::Continue(())
             }
-        })?;
-        let heldout = heldout
-            .map(|data| HeldoutLoss::new(&config, data.as_ref(), &model, &device))
-            .transpose()?;
-        let texts = TextCache::captions(&config, data.as_ref())
-            .map(|captions| TextCache::compute(&config, &model, captions));
+        };
+        let frozen = Frozen::compute(
+            &config,
+            data.as_ref(),
+            heldout.as_deref(),
+            &model,
+            &device,
+            told,
+        )?;
+        let Frozen {
+            latents,
+            heldout,
+            texts,
+            ..
+        } = frozen;
         let facts = facts(&config, data.as_ref(), &model, &plan);
         let injected = model.inject(&config.adapters(), config.train.seed, &device)?;
         if config.model.offload {

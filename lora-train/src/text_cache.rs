@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lora_core::{BaseModel, TextStates};
 use lora_data::Dataset;
 
-use crate::config::TrainConfig;
+use crate::{TextStore, config::TrainConfig};
 
 /// The text states of every caption that a run can show, computed once: a frozen text encoder never runs again.
 #[derive(Clone, Debug)]
@@ -28,16 +28,23 @@ impl TextCache {
         Some(captions)
     }
 
-    /// Encodes each of `captions` once.
+    /// Encodes each of `captions` once, or reads from `disk` what is there.
     pub(crate) fn compute(
         config: &TrainConfig,
         model: &BaseModel,
         captions: BTreeSet<String>,
+        disk: Option<&TextStore>,
     ) -> Self {
         let states = captions.into_iter().map(|caption| {
             let texts = [caption.clone()];
             let ids = model.text.tokenize(&texts, config.model.chunks());
-            (caption, model.text.encode(&ids, config.model.clip_skip))
+            let clip_skip = config.model.clip_skip;
+            let compute = || model.text.encode(&ids, clip_skip);
+            let states = match disk {
+                Some(disk) => disk.states(&ids, clip_skip, compute),
+                None => compute(),
+            };
+            (caption, states)
         });
         Self {
             states: states.collect(),

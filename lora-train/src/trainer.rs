@@ -13,8 +13,9 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::{
-    Denoising, DeviceError, Handle, HeldoutError, Objective, Observer, Plan, PlanError,
-    PromptError, RunFolder, config::TrainConfig, picture::png::PngError, run::Run,
+    CacheError, CacheUse, Denoising, DeviceError, Event, Flow, Handle, HeldoutError, Objective,
+    Observer, Plan, PlanError, PromptError, RunFolder, config::TrainConfig, frozen::Frozen,
+    picture::png::PngError, run::Run,
 };
 
 /// One training run: everything it needs, loaded and checked.
@@ -76,6 +77,9 @@ pub enum TrainError {
     /// A picture that cannot be read any more.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The cache on the disk cannot be used.
+    #[error("cache.folder: {0}")]
+    Cache(#[from] CacheError),
     /// The held-out measure cannot be made.
     #[error(transparent)]
     Heldout(#[from] HeldoutError),
@@ -232,6 +236,34 @@ impl Trainer {
     /// [`TrainError`]; files written before stay.
     pub fn run(self, observer: &mut dyn Observer) -> Result<Outcome, TrainError> {
         Run::start(self, observer)?.train()
+    }
+
+    /// Fills the cache on the disk, `cache.folder`, with all that the run would look for there, and trains nothing.
+    /// The observer hears [`Event::Cached`]; it or the handle may end it, which leaves what is done.
+    ///
+    /// # Errors
+    /// [`TrainError`]; entries written before stay.
+    pub fn fill_cache(self, observer: &mut dyn Observer) -> Result<CacheUse, TrainError> {
+        let total = self.data.entries().len();
+        let mut stopped = false;
+        let told = |done, found| {
+            let flow = observer.on_event(&Event::Cached { done, found, total });
+            stopped |= flow.is_break() || self.handle.is_stopping();
+            if stopped {
+                Flow::Break(())
+            } else {
+                Flow::Continue(())
+            }
+        };
+        let frozen = Frozen::compute(
+            &self.config,
+            self.data.as_ref(),
+            self.heldout.as_deref(),
+            &self.model,
+            &self.device,
+            told,
+        )?;
+        Ok(frozen.cache_use(stopped))
     }
 }
 

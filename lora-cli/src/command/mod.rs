@@ -1,6 +1,7 @@
 //! One file for each command of `lora`.
 
 pub(crate) mod bench;
+pub(crate) mod cache;
 pub(crate) mod completions;
 pub(crate) mod convert;
 pub(crate) mod devices;

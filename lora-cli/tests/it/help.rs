@@ -20,6 +20,10 @@ fn every_command_explains_itself() {
         "extract",
         "bench",
         "bench load",
+        "cache",
+        "cache build",
+        "cache check",
+        "cache prune",
         "devices",
         "completions",
     ];

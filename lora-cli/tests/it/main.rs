@@ -1,6 +1,7 @@
 //! The program as a user meets it: what it prints, which files it leaves and how it ends.
 
 mod bench;
+mod cache;
 mod devices;
 mod errors;
 mod faces;

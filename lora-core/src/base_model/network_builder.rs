@@ -5,7 +5,7 @@ use crate::{
     ModelConfigs, Precision, TextConditioner, TextTower,
     unet::UNet,
     vae::Vae,
-    weights::{TensorSource, WeightReader},
+    weights::{NetworkHash, TensorSource, WeightReader, Weights},
 };
 
 /// Makes the networks of some configs from any source of tensors, as often as they are needed.
@@ -48,6 +48,28 @@ impl<S: TensorSource> NetworkBuilder<S> {
 
     pub(super) fn vae(&self) -> Vae {
         Vae::new(&self.configs.vae, &self.reader(FloatDType::F32).root())
+    }
+
+    /// A hash of the VAE's config and tensors; `None` where the source lacks some.
+    pub(super) fn vae_hash(&self) -> Option<[u8; 32]> {
+        let hash = NetworkHash::default();
+        hash.settings(&self.configs.vae);
+        let build = |weights: &Weights<'_>| Vae::new(&self.configs.vae, weights);
+        hash.tensors(&self.source, &self.device, build).ok()?;
+        Some(hash.finish())
+    }
+
+    /// A hash of the text encoders' configs, number format and tensors; `None` where the source lacks some.
+    pub(super) fn text_hash(&self) -> Option<[u8; 32]> {
+        let hash = NetworkHash::default();
+        hash.settings(&self.dtype);
+        for (index, config) in self.configs.text.iter().enumerate() {
+            hash.settings(config);
+            let build =
+                |weights: &Weights<'_>| text_encoder(self.configs.family, index, config, weights);
+            hash.tensors(&self.source, &self.device, build).ok()?;
+        }
+        Some(hash.finish())
     }
 
     fn reader(&self, dtype: FloatDType) -> WeightReader<'_> {

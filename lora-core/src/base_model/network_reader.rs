@@ -10,8 +10,8 @@ use crate::{
     text_encoder::TextEncoderConfig,
     tokenizer::Tokenizer,
     unet::UNet,
-    vae::Vae,
-    weights::{Checkpoint, CheckpointError, Component, TensorProblem, Weights},
+    vae::{Vae, VaeConfig},
+    weights::{Checkpoint, CheckpointError, Component, NetworkHash, TensorProblem, Weights},
 };
 
 /// The tokenizers of a diffusers folder, in the order of its text encoders.
@@ -42,7 +42,7 @@ impl NetworkReader {
         &self,
         read: impl FnOnce(&Self, &Checkpoint, &mut Vec<TensorProblem>) -> Result<T, CheckpointError>,
     ) -> Result<T, CheckpointError> {
-        let checkpoint = Checkpoint::open(&self.source.path, self.source.config.as_deref())?;
+        let checkpoint = self.open()?;
         let mut problems = Vec::new();
         let network = read(self, &checkpoint, &mut problems)?;
         none_of(problems, checkpoint.path())?;
@@ -92,6 +92,50 @@ impl NetworkReader {
         checkpoint: &Checkpoint,
         problems: &mut Vec<TensorProblem>,
     ) -> Result<Vae, CheckpointError> {
+        let (other, config) = self.described_vae()?;
+        let checkpoint = other.as_ref().unwrap_or(checkpoint);
+        let build = |weights: &Weights<'_>| Vae::new(&config, weights);
+        let dtype = FloatDType::F32;
+        checkpoint.build(Component::Vae, &self.device, dtype, problems, build)
+    }
+
+    /// A hash of the VAE's config and tensors.
+    ///
+    /// # Errors
+    /// As for [`Self::vae`].
+    pub(super) fn vae_hash(&self) -> Result<[u8; 32], CheckpointError> {
+        let (other, config) = self.described_vae()?;
+        let checkpoint = other.map_or_else(|| self.open(), Ok)?;
+        let hash = NetworkHash::default();
+        hash.settings(&config);
+        let build = |weights: &Weights<'_>| Vae::new(&config, weights);
+        checkpoint.hash(Component::Vae, &self.device, &hash, build)?;
+        Ok(hash.finish())
+    }
+
+    /// A hash of the text encoders' configs, number format and tensors.
+    ///
+    /// # Errors
+    /// As for [`Self::text`].
+    pub(super) fn text_hash(&self) -> Result<[u8; 32], CheckpointError> {
+        let (checkpoint, family) = (self.open()?, self.configs.family);
+        let hash = NetworkHash::default();
+        hash.settings(&self.source.precision);
+        let components = text_components(family).iter().zip(&self.configs.text);
+        for (index, (&component, config)) in components.enumerate() {
+            hash.settings(config);
+            let build = |weights: &Weights<'_>| text_encoder(family, index, config, weights);
+            checkpoint.hash(component, &self.device, &hash, build)?;
+        }
+        Ok(hash.finish())
+    }
+
+    fn open(&self) -> Result<Checkpoint, CheckpointError> {
+        Checkpoint::open(&self.source.path, self.source.config.as_deref())
+    }
+
+    /// The VAE that stands in for the model's own, if there is one, and the config of the one that is used.
+    fn described_vae(&self) -> Result<(Option<Checkpoint>, VaeConfig), CheckpointError> {
         let source = &self.source;
         let other = source
             .vae
@@ -104,10 +148,7 @@ impl NetworkReader {
             Some(vae) if described => self.configs.other_vae(vae)?,
             _ => self.configs.vae.clone(),
         };
-        let checkpoint = other.as_ref().unwrap_or(checkpoint);
-        let build = |weights: &Weights<'_>| Vae::new(&config, weights);
-        let dtype = FloatDType::F32;
-        checkpoint.build(Component::Vae, &self.device, dtype, problems, build)
+        Ok((other, config))
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) fn write_folder(
         source,
     };
     let temporary = tempfile::Builder::new()
-        .prefix(".writing-")
+        .prefix(atomic_file::TEMPORARY_PREFIX)
         .tempdir_in(parent(target))
         .map_err(io_error)?;
     let copy = Copy {

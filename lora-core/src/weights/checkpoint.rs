@@ -9,7 +9,7 @@ use burn::tensor::{Device, FloatDType};
 use serde::de::DeserializeOwned;
 
 use super::{
-    CheckpointError, Component, Marks, OtherModel, Place, TensorProblem, TensorSource,
+    CheckpointError, Component, Marks, NetworkHash, OtherModel, Place, TensorProblem, TensorSource,
     WeightReader, Weights, component_files::ComponentFiles, layout::Layout, pytorch_file,
     recognise, weight_files,
 };
@@ -256,18 +256,39 @@ impl Checkpoint {
         problems: &mut Vec<TensorProblem>,
         build: impl FnOnce(&Weights<'_>) -> T,
     ) -> Result<T, CheckpointError> {
-        let Some(files) = self.components.get(&component) else {
-            return Err(CheckpointError::NotAModel {
-                path: self.path.clone(),
-                missing: component.folder().to_owned(),
-            });
-        };
+        let files = self.files(component)?;
         let reader = WeightReader::new(files, device, dtype);
         let network = build(&reader.root());
         let (used, mut found) = reader.finish();
         files.report_unexpected(component, &used, &mut found);
         problems.append(&mut found);
         Ok(network)
+    }
+
+    /// Adds to `hash` the tensors of `component` that `build` asks for.
+    ///
+    /// # Errors
+    /// The checkpoint has no such component, or a tensor cannot be read.
+    pub(crate) fn hash<T>(
+        &self,
+        component: Component,
+        device: &Device,
+        hash: &NetworkHash,
+        build: impl FnOnce(&Weights<'_>) -> T,
+    ) -> Result<(), CheckpointError> {
+        let hashed = hash.tensors(self.files(component)?, device, build);
+        hashed.map_err(|problems| CheckpointError::Tensors {
+            path: self.path.clone(),
+            problems,
+        })
+    }
+
+    fn files(&self, component: Component) -> Result<&ComponentFiles, CheckpointError> {
+        let files = self.components.get(&component);
+        files.ok_or_else(|| CheckpointError::NotAModel {
+            path: self.path.clone(),
+            missing: component.folder().to_owned(),
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! A training run as a TOML file describes it. Every number has its default here and nowhere else.
 
+mod cache;
 mod lint;
 mod model;
 mod objective;
@@ -11,6 +12,7 @@ mod train;
 use lora_core::adapter::Target;
 use serde::{Deserialize, Serialize};
 
+pub use cache::CacheConfig;
 pub use lint::LintConfig;
 pub use lora_core::adapter::LoraSpec;
 pub use lora_data::DatasetConfig;
@@ -48,6 +50,8 @@ pub struct TrainConfig {
     pub heldout: HeldoutConfig,
     /// What the checks of the dataset go by.
     pub lint: LintConfig,
+    /// What is kept on the disk from run to run.
+    pub cache: CacheConfig,
 }
 
 impl TrainConfig {

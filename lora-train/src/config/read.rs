@@ -95,6 +95,7 @@ impl TrainConfig {
             .iter_mut()
             .map(|folder| &mut folder.path);
         let others = [
+            &mut self.cache.folder,
             &mut self.dataset.kohya,
             &mut self.heldout.folder,
             &mut self.heldout.noise,
@@ -213,12 +214,13 @@ mod tests {
         let path = folder.path().join("run.toml");
         fs::write(
             &path,
-            "[model]\npath = 'base'\nvae = 'vae'\n[dataset]\nkohya = 'set.toml'\n[[dataset.folders]]\npath = 'pictures'\n",
+            "[model]\npath = 'base'\nvae = 'vae'\n[cache]\nfolder = 'kept'\n[dataset]\nkohya = 'set.toml'\n[[dataset.folders]]\npath = 'pictures'\n",
         )
         .expect("a file");
         let config = TrainConfig::read(&path, &["output.folder=here".to_owned()]).expect("valid");
         assert_eq!(config.model.path, folder.path().join("base"));
         assert_eq!(config.model.vae, Some(folder.path().join("vae")));
+        assert_eq!(config.cache.folder, Some(folder.path().join("kept")));
         assert_eq!(config.dataset.kohya, Some(folder.path().join("set.toml")));
         assert_eq!(
             config.dataset.folders[0].path,

@@ -171,8 +171,10 @@ fn masks_lie_where_their_pictures_say() {
     let device = config.train.device.resolve().unwrap();
     let model = BaseModel::load(&config.model.source(), &device).unwrap();
     let data = ImageFolders::open(&config.dataset).unwrap();
-    let latents =
-        LatentCache::compute(&data, &model.vae, &device, |_| ControlFlow::Continue(())).unwrap();
+    let latents = LatentCache::compute(&data, &model.vae, &device, None, |_, _| {
+        ControlFlow::Continue(())
+    })
+    .unwrap();
     let feed = Feed::new(&config, latents, None, 1000, &device);
     let at = FeedAt {
         epoch: 1,

@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod datasets;
+mod disk_cache;
 mod families;
 
 use std::{
