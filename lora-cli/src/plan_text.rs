@@ -1,6 +1,10 @@
 //! A plan in words.
 
-use lora_train::{BucketPlan, FramingPlan, PicturePlan, Plan, config::TrainConfig};
+use lora_train::{
+    BucketPlan, EpochListing, FolderPlan, FramingPlan, ListedShowing, PicturePlan, Plan,
+    config::TrainConfig,
+};
+use unicode_width::UnicodeWidthStr;
 
 /// So many pictures are listed unless all are asked for.
 const PICTURES: usize = 40;
@@ -46,7 +50,7 @@ pub(crate) fn buckets(plan: &Plan) -> Vec<String> {
             bucket.pictures.to_string(),
             bucket.exposures.to_string(),
             bucket.batches.to_string(),
-            String::new(),
+            last_batch(bucket),
         ]
     };
     let title = ["bucket", "pictures", "showings", "batches", ""].map(str::to_owned);
@@ -56,6 +60,71 @@ pub(crate) fn buckets(plan: &Plan) -> Vec<String> {
             .chain(plan.buckets.iter().map(row))
             .collect(),
     )
+}
+
+/// How full the last batch of a bucket is, where it is not.
+fn last_batch(bucket: &BucketPlan) -> String {
+    let (last, full) = (bucket.last_batch, bucket.batch_size);
+    if last == full {
+        String::new()
+    } else {
+        format!("the last of {last} instead of {full}")
+    }
+}
+
+/// How much of an epoch each folder takes, where there are several.
+pub(crate) fn folders(plan: &Plan) -> Vec<String> {
+    if plan.folders.len() < 2 {
+        return Vec::new();
+    }
+    let row = |folder: &FolderPlan| {
+        let kind = match (folder.regularisation, folder.loss_weight) {
+            (false, _) => String::new(),
+            (true, weight) => format!(" (regularisation, loss × {weight})"),
+        };
+        [
+            folder.pictures.to_string(),
+            folder.exposures.to_string(),
+            format!("{:.0} %", 100.0 * folder.share),
+            format!("{}{kind}", folder.folder),
+        ]
+    };
+    let title = ["pictures", "showings", "share", "folder"].map(str::to_owned);
+    let rows = plan.folders.iter().map(row);
+    table([title].into_iter().chain(rows).collect())
+}
+
+/// What an epoch shows, batch by batch.
+pub(crate) fn epoch(listing: &EpochListing) -> Vec<String> {
+    let mut lines = vec![format!("epoch {}, in order:", listing.epoch)];
+    for batch in &listing.batches {
+        let (width, height) = batch.size;
+        lines.push(format!("step {}, {width}×{height}", batch.step));
+        let row = |showing: &ListedShowing| {
+            let name = showing.image.file_name().unwrap_or_default();
+            [
+                format!("  {}", name.to_string_lossy()),
+                looks(showing),
+                showing.caption.replace('\n', " ⏎ "),
+            ]
+        };
+        lines.extend(left_table(batch.showings.iter().map(row).collect()));
+    }
+    lines
+}
+
+/// How a showing differs from the picture as it is.
+fn looks(showing: &ListedShowing) -> String {
+    let crop = showing
+        .crop
+        .map(|[x, y]| format!("cut at {:.0} % {:.0} %", 100.0 * x, 100.0 * y));
+    let others = [
+        (showing.flip, "mirrored"),
+        (showing.color, "colours varied"),
+    ];
+    let others = others.iter().filter(|(is, _)| *is);
+    let looks = others.map(|(_, what)| (*what).to_owned()).chain(crop);
+    looks.collect::<Vec<_>>().join(", ")
 }
 
 /// What becomes of each picture; of many only the first, unless `all` are asked for.
@@ -102,18 +171,32 @@ pub(crate) fn pictures(plan: &Plan, all: bool) -> Vec<String> {
 
 /// Columns aligned at the right, but for the last.
 fn table<const COLUMNS: usize>(rows: Vec<[String; COLUMNS]>) -> Vec<String> {
-    let length = |text: &String| text.chars().count();
+    aligned(rows, |cell, gap| format!("{gap}{cell}"))
+}
+
+/// Columns aligned at the left.
+fn left_table<const COLUMNS: usize>(rows: Vec<[String; COLUMNS]>) -> Vec<String> {
+    aligned(rows, |cell, gap| format!("{cell}{gap}"))
+}
+
+/// Columns two apart, each as wide on a terminal as its widest cell; the last is left as it is.
+fn aligned<const COLUMNS: usize>(
+    rows: Vec<[String; COLUMNS]>,
+    placed: impl Fn(&str, &str) -> String,
+) -> Vec<String> {
     let width = |column: usize| {
         rows.iter()
-            .map(|row| length(&row[column]))
+            .map(|row| row[column].width())
             .max()
             .unwrap_or(0)
     };
     let widths: Vec<usize> = (0..COLUMNS).map(width).collect();
     let line = |row: &[String; COLUMNS]| {
         let (last, others) = row.split_last()?;
-        let cells = others.iter().zip(&widths);
-        let cells = cells.map(|(cell, &width)| format!("{cell:>width$}  "));
+        let cells = others.iter().zip(&widths).map(|(cell, &width)| {
+            let gap = " ".repeat(width - cell.width());
+            placed(cell, &gap) + "  "
+        });
         Some((cells.collect::<String>() + last).trim_end().to_owned())
     };
     rows.iter().filter_map(line).collect()
@@ -133,4 +216,17 @@ pub(crate) fn files(config: &TrainConfig, plan: &Plan) -> String {
         plan.saved_epochs.len(),
         config.output.folder.display()
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_below_one_another_whatever_the_script() {
+        let rows = [["a", "四季", "x"], ["bcd", "e", "y"]];
+        let rows = || rows.map(|row| row.map(str::to_owned)).to_vec();
+        assert_eq!(table(rows()), ["  a  四季  x", "bcd     e  y"]);
+        assert_eq!(left_table(rows()), ["a    四季  x", "bcd  e     y"]);
+    }
 }

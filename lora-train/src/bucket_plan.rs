@@ -18,6 +18,8 @@ pub struct BucketPlan {
     pub exposures: u64,
     /// Batches of one epoch.
     pub batches: u64,
+    /// Pictures of the last one, which may be short.
+    pub last_batch: usize,
 }
 
 /// The buckets of a dataset, by width, height and batch size.
@@ -46,6 +48,10 @@ pub fn bucket_plans(data: &dyn Dataset, batch_size: NonZeroUsize) -> Vec<BucketP
             pictures,
             exposures,
             batches: exposures.div_ceil(batch_size as u64),
+            last_batch: match (exposures % batch_size as u64) as usize {
+                0 => batch_size,
+                rest => rest,
+            },
         }
     };
     buckets.into_iter().map(plan).collect()

@@ -1,12 +1,13 @@
 use burn::tensor::{Device, Tensor};
 use lora_core::BaseModel;
-use lora_data::{CaptionConfig, DataError, Dataset, Exposure, Showing, Subset, View};
+use lora_data::{CaptionConfig, DataError, Dataset, Exposure};
 
 use crate::{
     Batch, BatchText, TextCache,
     config::{LatentDraw, TrainConfig},
     latents::{LatentCache, Moments, encode},
     random::{Purpose, below, normal_tensor},
+    showing_rules,
 };
 
 /// Turns planned showings into batches: captions to ids, latents, noise and timesteps, each a pure function of
@@ -89,7 +90,7 @@ impl Feed {
         };
         let captions: Vec<String> = showings
             .iter()
-            .map(|showing| self.caption(data, at, showing))
+            .map(|showing| showing_rules::caption(&self.caption, data, self.seed, at, showing))
             .collect();
         let latents = showings
             .iter()
@@ -119,7 +120,8 @@ impl Feed {
             loss_weights: showings
                 .iter()
                 .map(|showing| {
-                    subset(data, showing).map_or(1.0, |subset| subset.loss_weight as f32)
+                    showing_rules::subset(data, showing)
+                        .map_or(1.0, |subset| subset.loss_weight as f32)
                 })
                 .collect(),
             mask: self.mask(&moments),
@@ -133,9 +135,7 @@ impl Feed {
         at: FeedAt,
         showing: &Exposure,
     ) -> Result<Moments, DataError> {
-        let view = subset(data, showing).map_or(View::plain(), |subset| {
-            View::draw(&subset.augment, self.seed, at.epoch, showing.ordinal)
-        });
+        let view = showing_rules::view(data, self.seed, at.epoch, showing);
         match self.latents.get(showing.index, &view) {
             Some(moments) => Ok(moments.clone()),
             None => {
@@ -144,19 +144,6 @@ impl Feed {
                 Ok(encoded.scaled(self.latents.scaling_factor()))
             }
         }
-    }
-
-    fn caption(&self, data: &dyn Dataset, at: FeedAt, showing: &Exposure) -> String {
-        let rules = subset(data, showing).map_or(&self.caption, |subset| &subset.caption);
-        let FeedAt { epoch, step, steps } = at;
-        let at = Showing {
-            seed: self.seed,
-            epoch,
-            ordinal: showing.ordinal,
-            step,
-            steps,
-        };
-        rules.render(&data.entries()[showing.index].caption, &at)
     }
 
     /// The masks of a batch, with ones for pictures that have none; `None` where no picture has one.
@@ -169,8 +156,4 @@ impl Feed {
         });
         Some(Tensor::cat(masks.collect(), 0))
     }
-}
-
-fn subset<'a>(data: &'a dyn Dataset, showing: &Exposure) -> Option<&'a Subset> {
-    data.subsets().get(data.entries()[showing.index].subset)
 }

@@ -11,9 +11,11 @@ mod data_facts;
 mod device;
 mod disk_cache;
 mod draw;
+mod epoch_listing;
 mod event;
 mod facts;
 mod feed;
+mod folder_plan;
 mod framing_plan;
 mod frozen;
 pub mod grid;
@@ -42,6 +44,7 @@ mod run_folder;
 mod run_record;
 mod run_report;
 mod short_hash;
+mod showing_rules;
 mod text_cache;
 mod trainer;
 
@@ -54,8 +57,10 @@ pub use disk_cache::{
     TextStore, UseCount,
 };
 pub use draw::{DrawSettings, batches, draw, starting_noise};
+pub use epoch_listing::{EpochListing, ListedBatch, ListedShowing};
 pub use event::{Event, Flow, Observer, StepReport};
 pub use feed::{Feed, FeedAt};
+pub use folder_plan::{FolderPlan, folder_plans};
 pub use framing_plan::FramingPlan;
 pub use frozen::CacheUse;
 pub use handle::Handle;

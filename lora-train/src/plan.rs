@@ -6,9 +6,10 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::{
-    BucketPlan, FramingPlan, Prompt, TrainError, bucket_plans,
+    BucketPlan, FolderPlan, FramingPlan, Prompt, TrainError, bucket_plans,
     config::TrainConfig,
-    lint::{Finding, RULES, lint, most_tokens, tokenizer},
+    folder_plans,
+    lint::{Finding, LongestText, RULES, lint, tokenizer},
 };
 
 /// What a run will do, worked out before anything is loaded.
@@ -32,6 +33,8 @@ pub struct Plan {
     pub pictures: Vec<PicturePlan>,
     /// The sizes that pictures are trained at, with how many of each.
     pub buckets: Vec<BucketPlan>,
+    /// The folders, with what each takes of an epoch.
+    pub folders: Vec<FolderPlan>,
     /// What is odd about the dataset, worst first.
     pub findings: Vec<Finding>,
     /// What was inferred or looks odd, in words.
@@ -60,6 +63,9 @@ pub struct PicturePlan {
     pub tokens: usize,
     /// Tokens that are cut off.
     pub cut_tokens: usize,
+    /// The words of that text that are cut off; empty where none is.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub cut_words: String,
 }
 
 /// Everything that keeps a config from being run.
@@ -154,6 +160,7 @@ impl Plan {
                 .collect(),
             pictures,
             buckets: bucket_plans(data, config.train.batch_size),
+            folders: folder_plans(data),
             findings: lint(config, data, tokenizer),
             notes: notes.to_vec(),
         })
@@ -170,7 +177,8 @@ fn picture(
     let entry = &data.entries()[index];
     let rules = data.subsets().get(entry.subset);
     let rules = rules.map_or(&config.dataset.caption, |subset| &subset.caption);
-    let tokens = most_tokens(rules, &entry.caption, tokenizer);
+    let longest = LongestText::of(rules, &entry.caption, tokenizer);
+    let (tokens, most) = (longest.tokens, config.model.max_tokens);
     PicturePlan {
         image: entry.image.clone(),
         caption: entry.caption.clone(),
@@ -180,7 +188,8 @@ fn picture(
         repeats: entry.repeats,
         exposures: u64::from(entry.repeats) * epochs,
         tokens,
-        cut_tokens: tokens.saturating_sub(config.model.max_tokens),
+        cut_tokens: tokens.saturating_sub(most),
+        cut_words: longest.cut_words(most, tokenizer).to_owned(),
     }
 }
 
@@ -282,8 +291,9 @@ pub(crate) fn problems(config: &TrainConfig) -> Vec<String> {
     require(
         lint.allow
             .iter()
+            .chain(&lint.deny)
             .all(|name| RULES.iter().any(|(rule, _)| rule == name)),
-        "lint.allow names a rule that is not there; `lora lint --rules` lists them",
+        "lint.allow or lint.deny names a rule that is not there; `lora lint --rules` lists them",
     );
     require(
         lint.max_crop >= 0.0 && lint.max_enlargement > 0.0,

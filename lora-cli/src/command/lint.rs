@@ -15,6 +15,7 @@ Examples:
   lora lint run.toml && lora train run.toml
   lora lint \"dataset/10_sks dog\" --trigger \"sks dog\" --fixed-trait \"red collar\"
   lora lint run.toml --strict --allow enlarged
+  lora lint run.toml --deny caption-cut,note
   lora lint --rules
 
 The exit code is 1 when there are errors, or with --strict warnings.";
@@ -49,8 +50,11 @@ pub(crate) struct Lint {
     #[arg(long)]
     strict: bool,
     /// Do not look at a rule; may be given several times
-    #[arg(long, value_name = "RULE", value_parser = clap::builder::PossibleValuesParser::new(RULES.map(|(rule, _)| rule)), hide_possible_values = true)]
+    #[arg(long, value_name = "RULE", value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(RULES.map(|(rule, _)| rule)), hide_possible_values = true)]
     allow: Vec<String>,
+    /// Count what a rule finds as an error; may be given several times
+    #[arg(long, value_name = "RULE", value_delimiter = ',', value_parser = clap::builder::PossibleValuesParser::new(RULES.map(|(rule, _)| rule)), hide_possible_values = true)]
+    deny: Vec<String>,
     /// List the rules
     #[arg(long)]
     rules: bool,
@@ -114,6 +118,7 @@ impl Lint {
             .fixed_traits
             .extend(self.fixed_traits.iter().cloned());
         config.lint.allow.extend(self.allow.iter().cloned());
+        config.lint.deny.extend(self.deny.iter().cloned());
         Ok(config)
     }
 }

@@ -1,11 +1,14 @@
 use std::{
     io,
+    num::NonZeroU64,
     path::{Path, PathBuf},
 };
 
+use anyhow::bail;
 use atomic_file::write_atomically;
 use clap::Args;
-use lora_train::{Plan as RunPlan, config::TrainConfig, picture::plan_page};
+use lora_train::{EpochListing, Plan as RunPlan, config::TrainConfig, picture::plan_page};
+use serde::Serialize;
 
 use crate::{cli::End, findings_text, plan_text, printer::Printer, run_file::RunFile};
 
@@ -14,6 +17,7 @@ Examples:
   lora plan run.toml
   lora plan run.toml --html plan.html   see each picture with what is cut off
   lora plan run.toml --set train.batch_size=4 --json
+  lora plan run.toml --epoch 1          see what each step shows, and with which words
 
 What is odd about the dataset is told, but only what keeps the run from starting is an error here;
 `lora lint` is the command whose exit code guards a run.";
@@ -33,9 +37,20 @@ pub(crate) struct Plan {
     /// Write a page that shows every picture with what is cut off
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// List what an epoch shows, batch by batch, with captions as they are drawn
+    #[arg(long, value_name = "N")]
+    epoch: Option<NonZeroU64>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(flatten)]
+    plan: &'a RunPlan,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<&'a EpochListing>,
 }
 
 impl Plan {
@@ -47,10 +62,22 @@ impl Plan {
             write_page(&config, &plan, path)?;
             printer.note(&format!("page {}", path.display()));
         }
+        let epoch = match self.epoch.map(NonZeroU64::get) {
+            Some(epoch) if epoch > plan.epochs => {
+                bail!("there is no epoch {epoch}: the run has {}", plan.epochs)
+            }
+            Some(epoch) => Some(EpochListing::open(&config, &plan, epoch)?),
+            None => None,
+        };
         if self.json {
-            printer.document(&plan);
+            printer.document(&Document {
+                plan: &plan,
+                epoch: epoch.as_ref(),
+            });
         } else {
-            printer.result(&text(&config, &plan, self.all));
+            let mut lines = text(&config, &plan, self.all);
+            lines.extend(epoch.iter().flat_map(plan_text::epoch));
+            printer.result(&lines.join("\n"));
         }
         Ok(End::Done)
     }
@@ -64,7 +91,7 @@ fn write_page(config: &TrainConfig, plan: &RunPlan, path: &Path) -> anyhow::Resu
     Ok(())
 }
 
-fn text(config: &TrainConfig, plan: &RunPlan, all: bool) -> String {
+fn text(config: &TrainConfig, plan: &RunPlan, all: bool) -> Vec<String> {
     let longest = plan.pictures.iter().max_by_key(|picture| picture.tokens);
     let mut lines = vec![
         format!("model {}", config.model.path.display()),
@@ -81,6 +108,7 @@ fn text(config: &TrainConfig, plan: &RunPlan, all: bool) -> String {
         )
     }));
     lines.extend(plan_text::buckets(plan));
+    lines.extend(plan_text::folders(plan));
     lines.extend(plan_text::pictures(plan, all));
     lines.extend(plan.notes.iter().map(|note| format!("note: {note}")));
     let findings = findings_text::lines(&plan.findings);
@@ -94,5 +122,5 @@ fn text(config: &TrainConfig, plan: &RunPlan, all: bool) -> String {
         let more = findings.len() - shown;
         lines.push(format!("… and {more} more findings; --all lists them"));
     }
-    lines.join("\n")
+    lines
 }

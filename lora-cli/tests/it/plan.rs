@@ -35,3 +35,23 @@ fn a_program_can_read_it() {
     assert_eq!(plan["saved_epochs"], serde_json::json!([1, 2, 3, 4, 5, 6]));
     assert_eq!(plan["pictures"].as_array().map(Vec::len), Some(24));
 }
+
+#[test]
+fn an_epoch_can_be_listed() {
+    let (folder, path) = training_folder();
+    let plan = |more: &[&str]| {
+        let path = path.display().to_string();
+        let all = ["plan", &path, "--device", "cpu"];
+        let short = [
+            "--set",
+            "train.max_steps=3",
+            "--set",
+            "dataset.augment.flip=true",
+        ];
+        transcript(folder.path(), &[&all[..], &short, more].concat())
+    };
+    with_filters(|| insta::assert_snapshot!("plan_epoch", plan(&["--epoch", "1"])));
+    assert!(plan(&["--epoch", "2"]).contains("there is no epoch 2: the run has 1"));
+    let json = plan(&["--epoch", "1", "--json"]);
+    assert!(json.contains("\"epoch\": {") && json.contains("\"step\": 3"));
+}

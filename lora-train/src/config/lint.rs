@@ -12,6 +12,8 @@ pub struct LintConfig {
     pub max_enlargement: f64,
     /// Rules that are not looked at, by name.
     pub allow: Vec<String>,
+    /// Rules whose findings are errors, by name.
+    pub deny: Vec<String>,
 }
 
 impl Default for LintConfig {
@@ -21,6 +23,7 @@ impl Default for LintConfig {
             max_crop: 0.3,
             max_enlargement: 1.5,
             allow: Vec::new(),
+            deny: Vec::new(),
         }
     }
 }

@@ -13,26 +13,69 @@ pub(super) fn findings(subject: &Subject<'_>) -> Vec<Finding> {
 }
 
 fn cut(subject: &Subject<'_>) -> Vec<Finding> {
-    let most = subject.config.model.max_tokens;
+    let (most, tokenizer) = (subject.config.model.max_tokens, subject.tokenizer);
     let long = subject.data.entries().iter().filter_map(|entry| {
-        let tokens = most_tokens(subject.rules(entry), &entry.caption, subject.tokenizer);
-        (tokens > most).then_some((entry, tokens))
+        let longest = LongestText::of(subject.rules(entry), &entry.caption, tokenizer);
+        (longest.tokens > most).then_some((entry, longest))
     });
-    long.map(|(entry, tokens)| {
+    long.map(|(entry, longest)| {
         let message = format!(
-            "caption has {tokens} tokens, the last {} are not used (model.max_tokens is {most}); shorten it, or set model.max_tokens to 150 or 225",
-            tokens - most
+            "caption has {} tokens, `{}` is not used (model.max_tokens is {most}); shorten it, or set model.max_tokens to 150 or 225",
+            longest.tokens,
+            longest.cut_words(most, tokenizer)
         );
         Finding::new(Severity::Warning, "caption-cut", message).about(&entry.image)
     })
     .collect()
 }
 
-/// The tokens of the longest text that a caption can become.
-pub(crate) fn most_tokens(rules: &CaptionConfig, caption: &str, tokenizer: &Tokenizer) -> usize {
-    let texts = rules.possible(caption);
-    let tokens = texts.iter().map(|text| tokenizer.count(text));
-    tokens.max().unwrap_or(0)
+/// The text of most tokens that a caption can become.
+pub(crate) struct LongestText {
+    text: String,
+    /// Its tokens.
+    pub(crate) tokens: usize,
+}
+
+impl LongestText {
+    pub(crate) fn of(rules: &CaptionConfig, caption: &str, tokenizer: &Tokenizer) -> Self {
+        let texts = rules.possible(caption).into_iter().map(|text| Self {
+            tokens: tokenizer.count(&text),
+            text,
+        });
+        // Of several, the first.
+        let longest = texts.reduce(|longest, other| {
+            if other.tokens > longest.tokens {
+                other
+            } else {
+                longest
+            }
+        });
+        longest.unwrap_or(Self {
+            text: String::new(),
+            tokens: 0,
+        })
+    }
+
+    /// The words at its end of which not all tokens are among the first `most`.
+    pub(crate) fn cut_words(&self, most: usize, tokenizer: &Tokenizer) -> &str {
+        let text = self.text.as_str();
+        if self.tokens <= most {
+            return "";
+        }
+        let is_end = |&(at, _): &(usize, char)| {
+            let rest = &text[at..];
+            rest.starts_with(|c: char| c.is_whitespace() || c == ',')
+        };
+        let ends: Vec<usize> = text
+            .char_indices()
+            .filter(is_end)
+            .map(|(at, _)| at)
+            .collect();
+        // More text never has fewer tokens.
+        let fitting = ends.partition_point(|&end| tokenizer.count(&text[..end]) <= most);
+        let end = fitting.checked_sub(1).map_or(0, |last| ends[last]);
+        text[end..].trim_matches(|c: char| c.is_whitespace() || c == ',')
+    }
 }
 
 fn full_width_commas(subject: &Subject<'_>) -> Vec<Finding> {
@@ -72,6 +115,7 @@ fn from_folder(subject: &Subject<'_>) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::lint::example::{captioned, found, settings};
 
     #[test]
@@ -87,6 +131,29 @@ mod tests {
         assert_eq!(found(&config, &data), []);
         config.dataset.caption.suffix = "bush, ".repeat(80);
         assert_eq!(found(&config, &data).len(), 2);
+    }
+
+    #[test]
+    fn the_words_that_are_cut_off_are_told() {
+        let tokenizer = Tokenizer::clip();
+        let cut = |text: &str, most: usize| {
+            let longest = LongestText::of(&CaptionConfig::default(), text, &tokenizer);
+            longest.cut_words(most, &tokenizer).to_owned()
+        };
+        let text = "a dog, green grass, blue sky";
+        // Each word and each comma is a token.
+        for (most, expected) in [
+            (8, ""),
+            (7, "sky"),
+            (6, "blue sky"),
+            (5, "blue sky"),
+            (4, "grass, blue sky"),
+            (0, text),
+        ] {
+            assert_eq!(cut(text, most), expected, "{most}");
+        }
+        assert_eq!(cut("one", 0), "one");
+        assert_eq!(cut("", 0), "");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use lora_core::{tokenizer::Tokenizer, weights::CheckpointError};
 use lora_data::ImageFolders;
 
-use super::{Finding, Severity, lint};
+use super::{Finding, Severity, lint, settle};
 use crate::{TrainError, config::TrainConfig, plan::problems};
 
 /// Everything about the files of a config's dataset: what the rules find, or what keeps it from being opened.
@@ -16,9 +16,11 @@ pub fn lint_files(config: &TrainConfig) -> Result<Vec<Finding>, TrainError> {
     match ImageFolders::open(&config.dataset) {
         Ok(data) => {
             findings.extend(lint(config, &data, &tokenizer(config)?));
-            let is_allowed = config.lint.allow.iter().any(|rule| rule == "note");
-            let notes = data.notes().iter().filter(|_| !is_allowed);
-            findings.extend(notes.map(|note| Finding::new(Severity::Info, "note", note)));
+            let notes = data.notes().iter();
+            let notes = notes.map(|note| Finding::new(Severity::Info, "note", note));
+            let mut notes: Vec<Finding> = notes.collect();
+            settle(&mut notes, config);
+            findings.extend(notes);
         }
         Err(unopened) => {
             let problems = unopened.problems.iter();

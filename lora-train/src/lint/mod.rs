@@ -10,7 +10,7 @@ mod tags;
 use lora_core::tokenizer::Tokenizer;
 use lora_data::{CaptionConfig, Dataset, Entry};
 
-pub(crate) use captions::most_tokens;
+pub(crate) use captions::LongestText;
 pub use files::lint_files;
 pub(crate) use files::tokenizer;
 pub use finding::{Finding, Severity};
@@ -112,9 +112,20 @@ pub fn lint(config: &TrainConfig, data: &dyn Dataset, tokenizer: &Tokenizer) -> 
         pictures::findings(&subject),
     ]
     .concat();
-    findings.retain(|finding| !config.lint.allow.iter().any(|rule| rule == finding.rule));
+    settle(&mut findings, config);
     findings.sort();
     findings
+}
+
+/// Leaves out what is allowed, and makes errors of what is denied.
+fn settle(findings: &mut Vec<Finding>, config: &TrainConfig) {
+    let named = |rules: &[String], finding: &Finding| rules.iter().any(|rule| rule == finding.rule);
+    findings.retain(|finding| !named(&config.lint.allow, finding));
+    for finding in findings {
+        if named(&config.lint.deny, finding) {
+            finding.severity = Severity::Error;
+        }
+    }
 }
 
 /// Whether `words` stand in `text` as words of their own, both as [`plain`] gives them: `dog` is in `a dog` and not in
@@ -135,6 +146,29 @@ pub(crate) fn has_words(text: &str, words: &str) -> bool {
 pub(crate) fn plain(tag: &str) -> String {
     let words = tag.to_lowercase().replace('_', " ");
     words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{example::*, *};
+
+    #[test]
+    fn rules_can_be_allowed_and_denied() {
+        let data = captioned(&["sks dog，草地", "sks dog, 草地"]);
+        let found = |allow: &[&str], deny: &[&str]| {
+            let mut config = settings();
+            let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+            (config.lint.allow, config.lint.deny) = (names(allow), names(deny));
+            let findings = lint(&config, &data, &Tokenizer::clip());
+            let mut found = findings.iter();
+            let found = found.find(|finding| finding.rule == "full-width-comma");
+            found.map(|finding| finding.severity)
+        };
+        assert_eq!(found(&[], &[]), Some(Severity::Warning));
+        assert_eq!(found(&[], &["full-width-comma"]), Some(Severity::Error));
+        assert_eq!(found(&[], &["enlarged"]), Some(Severity::Warning));
+        assert_eq!(found(&["full-width-comma"], &["full-width-comma"]), None);
+    }
 }
 
 #[cfg(test)]

@@ -126,6 +126,7 @@ pub fn plan_page(plan: &Plan, title: &str, writer: impl Write) -> Result<(), Pag
             numbers => plan_view::numbers(plan),
             findings => &plan.findings,
             buckets => &plan.buckets,
+            folders => &plan.folders,
             notes => &plan.notes,
         },
         writer,

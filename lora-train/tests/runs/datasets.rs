@@ -9,7 +9,8 @@ use lora_data::{
     BucketConfig, Dataset, FolderConfig, ImageFolders, MaskConfig, MaskSource, View, epoch_plan,
 };
 use lora_train::{
-    Batch, Denoising, Event, Feed, FeedAt, LatentCache, Objective, Trainer, config::TrainConfig,
+    Batch, BatchText, Denoising, EpochListing, Event, Feed, FeedAt, LatentCache, Objective, Plan,
+    Trainer, config::TrainConfig,
 };
 
 fn picture(path: &Path, (width, height): (u32, u32), tint: u8) {
@@ -223,4 +224,143 @@ fn masks_lie_where_their_pictures_say() {
         assert!(nothing.abs() < f32::MIN_POSITIVE, "{nothing}");
     }
     assert_eq!(mirrored, [true, true]);
+}
+
+/// The listing of an epoch against the batches that its run is fed.
+#[test]
+fn the_listing_of_an_epoch_is_what_the_run_shows() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = mixed(folder.path());
+    let pictures = folder.path().join("mixed/2_sks thing");
+    for number in 0..4 {
+        let caption = format!("thing, {{red|blue}}, number {number}, tree, bush, house");
+        fs::write(pictures.join(format!("{number}.txt")), caption).unwrap();
+    }
+    config.dataset.caption.shuffle = true;
+    config.dataset.caption.wildcards = true;
+    config.dataset.caption.tag_dropout = 0.3;
+    config.dataset.caption.warmup_steps = 5.0;
+    config.dataset.augment.flip = true;
+    config.dataset.augment.random_crop = true;
+    config.train.accumulation = std::num::NonZeroUsize::new(2).unwrap();
+    let data = ImageFolders::open(&config.dataset).unwrap();
+    let device = config.train.device.resolve().unwrap();
+    let model = BaseModel::load(&config.model.source(), &device).unwrap();
+    let plan = Plan::open(&config).unwrap();
+    let latents = LatentCache::compute(&data, &model.vae, &device, None, |_, _| {
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    let feed = Feed::new(&config, latents, None, 1000, &device);
+    let mut captions = std::collections::BTreeSet::new();
+    for epoch in 1..=2 {
+        let listing = EpochListing::open(&config, &plan, epoch).unwrap();
+        let batches = epoch_plan(&data, config.train.batch_size, config.train.seed, epoch);
+        assert_eq!(listing.batches.len(), batches.len());
+        assert_eq!(
+            listing.batches[0].step,
+            1 + (epoch - 1) * plan.steps_per_epoch
+        );
+        for (listed, showings) in listing.batches.iter().zip(&batches) {
+            let at = FeedAt {
+                epoch,
+                step: listed.step - 1,
+                steps: plan.steps,
+            };
+            let batch = feed.batch(&model, &data, at, showings).unwrap();
+            let texts: Vec<String> = listed
+                .showings
+                .iter()
+                .map(|showing| showing.caption.clone())
+                .collect();
+            let ids = model.text.tokenize(&texts, 1);
+            assert!(matches!(&batch.text, BatchText::Ids(fed) if *fed == ids));
+            for (listed, showing) in listed.showings.iter().zip(showings) {
+                let entry = &data.entries()[showing.index];
+                assert_eq!(listed.image, entry.image);
+                let view = View {
+                    flip: listed.flip,
+                    crop: listed.crop,
+                    color: None,
+                };
+                let framing = data.pixels(showing.index, &view).unwrap().framing;
+                let place = showings.iter().position(|one| one == showing).unwrap();
+                let [_, _, top, left, ..] = batch.sizes[place];
+                assert_eq!((left as u32, top as u32), framing.crop);
+            }
+            let [_, _, height, width] = batch.latents.dims();
+            let reduction = model.vae.reduction() as u32;
+            assert_eq!(
+                listed.size,
+                (width as u32 * reduction, height as u32 * reduction)
+            );
+            captions.extend(texts);
+        }
+    }
+    assert!(captions.len() > 8, "captions are drawn anew: {captions:?}");
+    config.train.max_steps = Some(1);
+    let plan = Plan::open(&config).unwrap();
+    let listing = EpochListing::open(&config, &plan, 1).unwrap();
+    assert!(listing.batches.iter().all(|batch| batch.step == 1));
+    assert_eq!(listing.batches.len(), 2);
+}
+
+#[test]
+fn a_plan_tells_how_folders_share_an_epoch_and_how_full_batches_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = mixed(folder.path());
+    let class = folder.path().join("class/1_thing");
+    for number in 0..3 {
+        picture(&class.join(format!("{number}.png")), (64, 64), 90);
+    }
+    config.dataset.folders.push(FolderConfig {
+        regularisation: true,
+        ..FolderConfig::new(folder.path().join("class"))
+    });
+    config.dataset.prior_loss_weight = 0.5;
+    let plan = Plan::open(&config).unwrap();
+    let told: Vec<_> = plan
+        .folders
+        .iter()
+        .map(|plan| {
+            let share = (plan.share * 100.0).round();
+            (
+                plan.folder.as_str(),
+                plan.pictures,
+                plan.exposures,
+                share,
+                plan.loss_weight,
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("2_sks thing", 4, 8, 50.0, 1.0),
+            ("1_thing", 3, 8, 50.0, 0.5)
+        ]
+    );
+    assert!(plan.folders[1].regularisation && !plan.folders[0].regularisation);
+    // Squares: two of the subject twice and eight showings of the class, in batches of two; the others are alone.
+    let told: Vec<_> = plan
+        .buckets
+        .iter()
+        .map(|bucket| (bucket.exposures, bucket.batches, bucket.last_batch))
+        .collect();
+    config.train.batch_size = std::num::NonZeroUsize::new(3).unwrap();
+    let thirds = Plan::open(&config).unwrap();
+    let thirds: Vec<_> = thirds
+        .buckets
+        .iter()
+        .map(|bucket| (bucket.exposures, bucket.batches, bucket.last_batch))
+        .collect();
+    assert_eq!(told.iter().map(|bucket| bucket.0).sum::<u64>(), 16);
+    for ((exposures, batches, last), size) in told
+        .into_iter()
+        .map(|told| (told, 2))
+        .chain(thirds.into_iter().map(|told| (told, 3)))
+    {
+        assert_eq!((batches - 1) * size + last as u64, exposures);
+        assert!(last > 0 && last as u64 <= size);
+    }
 }

@@ -11,6 +11,8 @@ pub(super) struct PictureView {
     name: String,
     caption: String,
     facts: String,
+    /// The words that are cut off; empty where none is.
+    cut_words: String,
     /// The thumbnail; empty where the picture cannot be read any more.
     uri: String,
     /// What is cut off at each side, in per cent of the whole.
@@ -43,6 +45,7 @@ impl PictureView {
             name: name.to_string_lossy().into_owned(),
             caption: picture.caption.clone(),
             facts: facts(picture),
+            cut_words: picture.cut_words.clone(),
             uri: uri.unwrap_or_default(),
             left: percent(picture.framing.cut_width),
             top: percent(picture.framing.cut_height),
