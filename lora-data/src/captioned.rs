@@ -89,10 +89,10 @@ fn without_file(
     findings: &mut Findings,
 ) -> String {
     if concept.class_tokens.is_none() && !config.allow_missing {
-        let expected = expected_name(image, config);
         findings.problems.push(Problem::CaptionMissing {
             image: image.into(),
-            expected,
+            expected: expected_name(image, config),
+            unread: unread_caption(image, config),
         });
     }
     concept.class_tokens.clone().unwrap_or_default()
@@ -123,6 +123,29 @@ fn note_uncaptioned(
         &format!("without a caption file, trained with {instead}"),
         &names,
     );
+    let unread = images
+        .iter()
+        .filter_map(|image| unread_caption(image, config));
+    let unread: Vec<PathBuf> = unread.collect();
+    let extensions = config.extensions.join(" and ");
+    findings.note_names(
+        &concept.path,
+        &format!("not read, for captions end in {extensions}"),
+        &file_names(&unread),
+    );
+}
+
+/// A file beside a picture that would be its caption if captions had another of the usual endings.
+fn unread_caption(image: &Path, config: &CaptionConfig) -> Option<PathBuf> {
+    let is_read = |ending: &str| {
+        let mut endings = config.extensions.iter();
+        endings.any(|own| own.trim_start_matches('.') == ending)
+    };
+    let others = ["txt", "caption"]
+        .into_iter()
+        .filter(|ending| !is_read(ending));
+    let files = others.map(|ending| image.with_extension(ending));
+    files.into_iter().find(|file| file.is_file())
 }
 
 fn note_shared(concept: &Concept, findings: &mut Findings) {

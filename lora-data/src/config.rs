@@ -68,6 +68,9 @@ pub struct FolderConfig {
     /// The size of training, where this folder has its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resolution: Option<Resolution>,
+    /// Its own way to sort pictures into sizes of their proportions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buckets: Option<BucketConfig>,
     /// What is different about its captions.
     #[serde(default, skip_serializing_if = "CaptionOverrides::is_empty")]
     pub caption: CaptionOverrides,

@@ -212,15 +212,25 @@ pub enum Problem {
     },
     /// A picture has no caption file, and its folder no class tokens.
     #[error(
-        "{}: has no caption; add {expected}, or name the folder N_class (as 10_sks dog), or set caption.allow_missing",
-        image.display()
+        "{}: has no caption; {}add {expected}, or name the folder N_class (as 10_sks dog), or set caption.allow_missing",
+        image.display(),
+        unread_advice(unread.as_deref())
     )]
     CaptionMissing {
         /// The picture's file.
         image: PathBuf,
         /// The name of the caption file that would be read.
         expected: String,
+        /// A file beside it that looks like a caption and ends otherwise than captions do.
+        unread: Option<PathBuf>,
     },
+}
+
+fn unread_advice(unread: Option<&Path>) -> String {
+    unread.map_or(String::new(), |path| {
+        let name = path.file_name().unwrap_or_default();
+        format!("{} ends otherwise than captions do; ", name.display())
+    })
 }
 
 fn subfolder_advice(subfolders: &[String]) -> String {

@@ -1,8 +1,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    BucketConfig, DatasetConfig, FolderConfig, MaskConfig, Resolution, Subset, findings::Findings,
-    kohya_config,
+    DatasetConfig, FolderConfig, MaskConfig, Resolution, Subset, findings::Findings, kohya_config,
 };
 
 /// A folder of the config with every setting resolved: its own, else the dataset's.
@@ -16,7 +15,6 @@ pub(crate) struct Group {
     /// kohya's JSON of captions by picture.
     pub(crate) metadata: Option<PathBuf>,
     pub(crate) resolution: Resolution,
-    pub(crate) buckets: Option<BucketConfig>,
     pub(crate) mask: MaskConfig,
     pub(crate) rules: Subset,
     /// Which `[[datasets]]` of kohya's file it is of, from 1; 0 for the config's own folders.
@@ -49,13 +47,13 @@ pub(crate) fn of_folder(config: &DatasetConfig, folder: &FolderConfig) -> Group 
         dataset: 0,
         metadata: None,
         resolution: folder.resolution.unwrap_or(config.resolution),
-        buckets: config.buckets,
         mask: folder.mask.unwrap_or(config.mask),
         rules: Subset {
             caption: folder.caption.over(&config.caption),
             augment: folder.augment.over(&config.augment),
             regularisation: folder.regularisation,
             loss_weight: prior(folder.regularisation, config),
+            buckets: folder.buckets.or(config.buckets),
             batch_size: folder.batch_size,
         },
     }

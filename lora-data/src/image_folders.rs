@@ -149,6 +149,7 @@ fn check_groups<'a>(groups: impl Iterator<Item = &'a Group>, findings: &mut Find
             expected: "at least one pixel each way",
         });
         let buckets = group
+            .rules
             .buckets
             .and_then(|config| Buckets::new(resolution, &config).err());
         let problems = group.rules.caption.problems();
@@ -225,7 +226,7 @@ fn measure(entries: &mut [Entry], findings: &mut Findings) {
 fn fitted(entries: &mut [Entry], groups: &[Group], findings: &mut Findings) -> Vec<Fit> {
     let buckets: Vec<Option<Buckets>> = groups
         .iter()
-        .map(|group| Buckets::new(group.resolution, &group.buckets?).ok())
+        .map(|group| Buckets::new(group.resolution, &group.rules.buckets?).ok())
         .collect();
     let mut fits = Vec::with_capacity(entries.len());
     for entry in entries {
@@ -243,7 +244,7 @@ fn fitted(entries: &mut [Entry], groups: &[Group], findings: &mut Findings) -> V
             findings.problems.push(Problem::BelowBucket {
                 image: entry.image.clone(),
                 size: entry.size,
-                step: group.buckets.map_or(0, |buckets| buckets.step),
+                step: group.rules.buckets.map_or(0, |buckets| buckets.step),
             });
         }
         let fit = fit.unwrap_or(Fit {

@@ -103,7 +103,6 @@ fn group(file: &Path, keys: &Keys, config: &DatasetConfig) -> Group {
         dataset: 0,
         metadata: keys.metadata_file.as_ref().map(|path| placed(file, path)),
         resolution: keys.resolution.map_or(config.resolution, Resolution::from),
-        buckets: buckets(keys, config),
         mask: if keys.alpha_mask.unwrap_or(false) {
             MaskConfig {
                 source: MaskSource::Alpha,
@@ -121,6 +120,7 @@ fn group(file: &Path, keys: &Keys, config: &DatasetConfig) -> Group {
             },
             regularisation,
             loss_weight: prior(regularisation, config),
+            buckets: buckets(keys, config),
             batch_size: keys.batch_size.and_then(NonZeroUsize::new),
         },
     }

@@ -103,6 +103,7 @@ mod tests {
             augment: AugmentConfig::default(),
             regularisation,
             loss_weight: 1.0,
+            buckets: None,
             batch_size: None,
         };
         let entry = |subset, repeats: &u32| Entry {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lora_core::lora_file::{AugmentationFacts, BucketFacts, DatasetFolder};
-use lora_data::{Dataset, Entry, dataset_dirs};
+use lora_data::{BucketConfig, CaptionConfig, Dataset, Entry, dataset_dirs};
 use serde_json::{Value, json};
 
 use crate::config::TrainConfig;
@@ -38,7 +38,7 @@ pub(crate) fn folders(data: &dyn Dataset, regularisation: bool) -> BTreeMap<Stri
 
 /// kohya's `ss_bucket_info`: showings by bucket, and how far proportions are off on average. `None` without buckets.
 pub(crate) fn bucket_info(config: &TrainConfig, data: &dyn Dataset) -> Option<Value> {
-    config.dataset.buckets?;
+    settings(config, data)?;
     let mut buckets: BTreeMap<(u32, u32), u64> = BTreeMap::new();
     let mut error = 0.0;
     for entry in data.entries() {
@@ -61,15 +61,29 @@ pub(crate) fn bucket_info(config: &TrainConfig, data: &dyn Dataset) -> Option<Va
     }))
 }
 
-/// The settings of buckets.
-pub(crate) fn buckets(config: &TrainConfig) -> BucketFacts {
-    let settings = config.dataset.buckets;
+/// The settings of buckets; of several groups the first that has them.
+pub(crate) fn buckets(config: &TrainConfig, data: &dyn Dataset) -> BucketFacts {
+    let settings = settings(config, data);
     BucketFacts {
         enabled: settings.is_some(),
         no_upscale: settings.is_some_and(|buckets| buckets.no_upscale),
         min_resolution: settings.map(|buckets| buckets.min),
         max_resolution: settings.map(|buckets| buckets.max),
     }
+}
+
+fn settings(config: &TrainConfig, data: &dyn Dataset) -> Option<BucketConfig> {
+    match data.subsets() {
+        [] => config.dataset.buckets,
+        subsets => subsets.iter().find_map(|subset| subset.buckets),
+    }
+}
+
+/// How captions are drawn; of several groups the first that is not for regularisation.
+pub(crate) fn captions<'a>(config: &'a TrainConfig, data: &'a dyn Dataset) -> &'a CaptionConfig {
+    let mut subsets = data.subsets().iter();
+    let own = subsets.find(|subset| !subset.regularisation);
+    own.map_or(&config.dataset.caption, |subset| &subset.caption)
 }
 
 /// Whether any pictures were varied.

@@ -47,6 +47,7 @@ pub(crate) fn facts(
             .any(|target| targets.contains(target));
         (rate > 0.0 && some).then_some(rate)
     };
+    let captions = data_facts::captions(config, data);
     TrainingFacts {
         output_name: config.output.name.clone(),
         training_comment: config.output.comment.clone(),
@@ -88,13 +89,13 @@ pub(crate) fn facts(
         reg_dataset_dirs: data_facts::folders(data, true),
         tag_frequency: tags.collect(),
         bucket_info: data_facts::bucket_info(config, data),
-        buckets: data_facts::buckets(config),
+        buckets: data_facts::buckets(config, data),
         augmentation: data_facts::augmentation(data),
-        caption_dropout_every_n_epochs: config.dataset.caption.dropout_every_epochs,
-        caption_tag_dropout_rate: config.dataset.caption.tag_dropout,
-        shuffle_caption: config.dataset.caption.shuffle,
-        keep_tokens: config.dataset.caption.keep_tokens,
-        caption_dropout_rate: config.dataset.caption.dropout,
+        caption_dropout_every_n_epochs: captions.dropout_every_epochs,
+        caption_tag_dropout_rate: captions.tag_dropout,
+        shuffle_caption: captions.shuffle,
+        keep_tokens: captions.keep_tokens,
+        caption_dropout_rate: captions.dropout,
         max_token_length: (config.model.max_tokens > 75).then_some(config.model.max_tokens),
         clip_skip: (config.model.clip_skip > 1).then_some(config.model.clip_skip),
         family: model.family,

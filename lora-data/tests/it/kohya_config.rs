@@ -281,3 +281,26 @@ fn metadata_files_join_caption_and_tags() {
         refused(&folder, toml)
     );
 }
+
+#[test]
+fn captions_of_another_ending_are_told() {
+    let folder = Folder::new();
+    folder.picture("set/a.png");
+    folder.write("set/a.txt", "a dog");
+    let toml = "[[datasets]]\n[[datasets.subsets]]\nimage_dir = 'set'\n";
+    let error = refused(&folder, toml);
+    assert!(
+        error.contains("a.txt ends otherwise than captions do; add a.caption"),
+        "{error}"
+    );
+    let classed = format!("{toml}class_tokens = 'sks'\n");
+    let notes = opened(&folder, &classed).notes().join("\n");
+    assert!(
+        notes.contains("not read, for captions end in .caption: a.txt"),
+        "{notes}"
+    );
+    let read = format!("{toml}caption_extension = '.txt'\n");
+    let opened = opened(&folder, &read);
+    assert_eq!(opened.entries()[0].caption, "a dog");
+    assert!(!opened.notes().join("\n").contains("not read"));
+}

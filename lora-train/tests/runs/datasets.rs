@@ -364,3 +364,31 @@ fn a_plan_tells_how_folders_share_an_epoch_and_how_full_batches_are() {
         assert!(last > 0 && last as u64 <= size);
     }
 }
+
+#[test]
+fn files_tell_the_settings_of_kohyas_dataset_config() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = mixed(folder.path());
+    let kohya = format!(
+        "[[datasets]]\nresolution = 64\nenable_bucket = true\nbucket_reso_steps = 32\nmin_bucket_reso = 32\n\
+         max_bucket_reso = 128\n[[datasets.subsets]]\nimage_dir = '{}'\nclass_tokens = 'sks thing'\nshuffle_caption = true\n\
+         keep_tokens = 1\n",
+        folder.path().join("mixed/2_sks thing").display()
+    );
+    config.dataset.folders.clear();
+    config.dataset.buckets = None;
+    config.dataset.kohya = Some(folder.path().join("set.toml"));
+    fs::write(folder.path().join("set.toml"), kohya).unwrap();
+    let (_, _, file) = trained(config, "kohya");
+    let told = |key: &str| file.metadata[key].as_str();
+    assert_eq!(
+        [
+            told("ss_enable_bucket"),
+            told("ss_min_bucket_reso"),
+            told("ss_shuffle_caption"),
+            told("ss_keep_tokens")
+        ],
+        ["True", "32", "True", "1"]
+    );
+    assert!(told("ss_bucket_info").contains("resolution"));
+}
