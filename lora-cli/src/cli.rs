@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     command::{
         bench, cache, completions, convert, devices, extract, faces, grid, inspect, lint, merge,
-        plan, quickstart, resize, sample, tag, train, verify,
+        plan, quickstart, resize, sample, schedule, tag, train, verify,
     },
     printer::Printer,
 };
@@ -51,6 +51,7 @@ enum Command {
     Train(train::Train),
     Plan(plan::Plan),
     Lint(lint::Lint),
+    Schedule(schedule::Schedule),
     Faces(faces::Faces),
     Cache(cache::Cache),
     Sample(sample::Sample),
@@ -88,6 +89,7 @@ impl Cli {
             Command::Train(command) => command.run(&printer),
             Command::Plan(command) => command.run(&printer),
             Command::Lint(command) => command.run(&printer),
+            Command::Schedule(command) => command.run(&printer),
             Command::Faces(command) => command.run(&printer),
             Command::Cache(command) => command.run(&printer),
             Command::Sample(command) => command.run(&printer),

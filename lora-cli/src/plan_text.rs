@@ -170,28 +170,28 @@ pub(crate) fn pictures(plan: &Plan, all: bool) -> Vec<String> {
 }
 
 /// Columns aligned at the right, but for the last.
-fn table<const COLUMNS: usize>(rows: Vec<[String; COLUMNS]>) -> Vec<String> {
+pub(crate) fn table<R: Into<Vec<String>>>(rows: Vec<R>) -> Vec<String> {
     aligned(rows, |cell, gap| format!("{gap}{cell}"))
 }
 
 /// Columns aligned at the left.
-fn left_table<const COLUMNS: usize>(rows: Vec<[String; COLUMNS]>) -> Vec<String> {
+fn left_table<R: Into<Vec<String>>>(rows: Vec<R>) -> Vec<String> {
     aligned(rows, |cell, gap| format!("{cell}{gap}"))
 }
 
 /// Columns two apart, each as wide on a terminal as its widest cell; the last is left as it is.
-fn aligned<const COLUMNS: usize>(
-    rows: Vec<[String; COLUMNS]>,
+fn aligned<R: Into<Vec<String>>>(
+    rows: Vec<R>,
     placed: impl Fn(&str, &str) -> String,
 ) -> Vec<String> {
+    let rows: Vec<Vec<String>> = rows.into_iter().map(Into::into).collect();
     let width = |column: usize| {
-        rows.iter()
-            .map(|row| row[column].width())
-            .max()
-            .unwrap_or(0)
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.width()).max().unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..COLUMNS).map(width).collect();
-    let line = |row: &[String; COLUMNS]| {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |row: &Vec<String>| {
         let (last, others) = row.split_last()?;
         let cells = others.iter().zip(&widths).map(|(cell, &width)| {
             let gap = " ".repeat(width - cell.width());

@@ -12,7 +12,6 @@ use lora_core::{
     lora_file::{ModelHashes, NoiseFacts, TrainingFacts},
 };
 use lora_data::{Dataset, tag_frequency};
-use lora_optim::ScheduleKind;
 
 use crate::{
     Plan,
@@ -63,7 +62,7 @@ pub(crate) fn facts(
             &[Target::Attention, Target::Convolution],
         ),
         text_encoder_lr: trained(config.train.text_lr, &[Target::TextEncoder]),
-        lr_scheduler: schedule_name(config.schedule.kind).to_owned(),
+        lr_scheduler: config.schedule.kind.name().to_owned(),
         lr_warmup_steps: config.schedule.warmup.steps(plan.steps),
         optimizer: optimizer_name(&config.optimizer),
         max_grad_norm: config.train.max_grad_norm,
@@ -138,17 +137,6 @@ pub(crate) fn now() -> f64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0.0, |since| since.as_secs_f64())
-}
-
-fn schedule_name(kind: ScheduleKind) -> &'static str {
-    match kind {
-        ScheduleKind::Constant => "constant",
-        ScheduleKind::ConstantWithWarmup => "constant_with_warmup",
-        ScheduleKind::Linear => "linear",
-        ScheduleKind::Cosine => "cosine",
-        ScheduleKind::CosineWithRestarts => "cosine_with_restarts",
-        ScheduleKind::Polynomial => "polynomial",
-    }
 }
 
 fn optimizer_name(config: &OptimizerConfig) -> String {

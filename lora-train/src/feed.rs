@@ -136,14 +136,12 @@ impl Feed {
         showing: &Exposure,
     ) -> Result<Moments, DataError> {
         let view = showing_rules::view(data, self.seed, at.epoch, showing);
-        match self.latents.get(showing.index, &view) {
-            Some(moments) => Ok(moments.clone()),
-            None => {
-                let pixels = data.pixels(showing.index, &view)?;
-                let encoded = encode(&pixels, &model.vae, &self.device);
-                Ok(encoded.scaled(self.latents.scaling_factor()))
-            }
+        if let Some(moments) = self.latents.get(showing.index, &view) {
+            return Ok(moments.clone());
         }
+        let pixels = data.pixels(showing.index, &view)?;
+        let encoded = encode(&pixels, &model.vae, &self.device);
+        Ok(encoded.scaled(self.latents.scaling_factor()))
     }
 
     /// The masks of a batch, with ones for pictures that have none; `None` where no picture has one.

@@ -15,6 +15,7 @@ pub(crate) mod plan;
 pub(crate) mod quickstart;
 pub(crate) mod resize;
 pub(crate) mod sample;
+pub(crate) mod schedule;
 pub(crate) mod tag;
 pub(crate) mod train;
 pub(crate) mod verify;

@@ -9,6 +9,7 @@ fn every_command_explains_itself() {
         "train",
         "plan",
         "lint",
+        "schedule",
         "faces",
         "sample",
         "grid",

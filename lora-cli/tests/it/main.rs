@@ -15,4 +15,5 @@ mod plan;
 mod program;
 mod quickstart;
 mod sample;
+mod schedule;
 mod tag;

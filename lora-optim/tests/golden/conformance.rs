@@ -143,6 +143,7 @@ fn falls_on_a_quadratic_however_it_is_conditioned() {
             decay: Decay::Linear,
             warmup: 0,
             total: STEPS,
+            min_factor: 0.0,
         };
         for step in 0..STEPS {
             problem.walk(

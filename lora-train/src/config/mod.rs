@@ -16,7 +16,7 @@ pub use cache::CacheConfig;
 pub use lint::LintConfig;
 pub use lora_core::adapter::LoraSpec;
 pub use lora_data::DatasetConfig;
-pub use lora_optim::{OptimizerConfig, ScheduleConfig, Warmup};
+pub use lora_optim::{OptimizerConfig, Schedule, ScheduleConfig, ScheduleKind, Warmup};
 pub use model::ModelConfig;
 pub use objective::ObjectiveConfig;
 pub use output::OutputConfig;

@@ -8,9 +8,8 @@ use burn::tensor::{DType, Device, Tensor, TensorData};
 use lora_core::safetensors_file::{RawTensor, SafetensorsFile, SafetensorsFileError};
 use safetensors::{Dtype, tensor::TensorView};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
-use super::{Key, Kind};
+use super::{Key, KeyMaker, Kind};
 
 /// The one metadata entry of a file, which says what it is.
 const LABEL: &str = "lora_cache_entry";
@@ -156,14 +155,13 @@ impl Entry {
 
     /// Over names, types, shapes and bytes.
     fn checksum(&self) -> String {
-        let mut hash = Sha256::new();
-        for (name, tensor) in &self.tensors {
-            let description = format!("{name:?} {:?} {:?};", tensor.dtype, tensor.shape);
-            hash.update(description);
-            hash.update(&tensor.bytes);
-        }
-        let sum = hash.finalize();
-        sum.iter().map(|byte| format!("{byte:02x}")).collect()
+        let tensors = self.tensors.iter();
+        let sum = tensors.fold(KeyMaker::new("checksum"), |sum, (name, tensor)| {
+            sum.with(name)
+                .with(format!("{:?} {:?}", tensor.dtype, tensor.shape))
+                .with(&tensor.bytes)
+        });
+        sum.finish().to_string()
     }
 }
 

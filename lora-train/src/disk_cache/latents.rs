@@ -96,10 +96,10 @@ fn written(encoded: &Encoded) -> Option<Entry> {
 
 /// `None` where the entry lacks something.
 fn read(entry: &Entry, device: &Device) -> Option<Encoded> {
-    let mask = match entry.has("mask") {
-        true => Some(entry.tensor("mask", device)?),
-        false => None,
-    };
+    let mask = entry.tensor("mask", device);
+    if mask.is_none() && entry.has("mask") {
+        return None;
+    }
     Some(Encoded {
         posterior: Posterior {
             mean: entry.tensor("mean", device)?,

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// A file that a writer left unfinished is taken for abandoned after this time.
-const ABANDONED: Duration = Duration::from_secs(3600);
+const ABANDONED: Duration = Duration::from_hours(1);
 
 /// What to remove, beside damaged entries and what writers abandoned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

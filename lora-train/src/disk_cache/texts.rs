@@ -85,10 +85,10 @@ fn written(states: &TextStates) -> Option<Entry> {
 
 /// `None` where the entry lacks something.
 fn read(entry: &Entry, device: &Device) -> Option<TextStates> {
-    let pooled = match entry.has("pooled") {
-        true => Some(entry.tensor("pooled", device)?),
-        false => None,
-    };
+    let pooled = entry.tensor("pooled", device);
+    if pooled.is_none() && entry.has("pooled") {
+        return None;
+    }
     Some(TextStates {
         states: entry.tensor("states", device)?,
         pooled,

@@ -2,6 +2,7 @@
 
 mod legend;
 mod pen;
+mod rates;
 
 use plotters::chart::DualCoordChartContext;
 use plotters::coord::Shift;
@@ -16,6 +17,7 @@ use super::surface::Surface;
 use super::typeface::Typeface;
 pub(super) use pen::OVERSAMPLING;
 use pen::{HEADING, LABEL, MARGIN, MARKER, anchored, bold, faint, line, px, rate, rgb, size, text};
+pub(super) use rates::draw_rates;
 
 /// The names of saved files are cut to this width.
 const MARKER_WIDTH: u32 = 180;

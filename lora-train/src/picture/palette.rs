@@ -17,3 +17,12 @@ pub(super) const LOSS: Rgb<u8> = Rgb([37, 99, 235]);
 pub(super) const HELD_OUT: Rgb<u8> = Rgb([217, 83, 15]);
 /// The learning rate.
 pub(super) const RATE: Rgb<u8> = Rgb([20, 140, 118]);
+/// Curves that are compared with one another, in turn.
+pub(super) const CURVES: [Rgb<u8>; 6] = [
+    LOSS,
+    HELD_OUT,
+    RATE,
+    Rgb([147, 51, 173]),
+    Rgb([161, 118, 0]),
+    MUTED,
+];

@@ -285,7 +285,7 @@ fn pruning_takes_what_it_is_told_to_and_nothing_foreign() {
     let cache = DiskCache::open(folder.path().join("cache")).unwrap();
     let all = entries(&config);
     let shard = all[0].parent().unwrap();
-    let day = Duration::from_secs(24 * 60 * 60);
+    let day = Duration::from_hours(24);
     let used = |path: &Path, before: Duration| {
         let file = fs::File::options().append(true).open(path).unwrap();
         file.set_modified(SystemTime::now() - before).unwrap();
@@ -306,7 +306,7 @@ fn pruning_takes_what_it_is_told_to_and_nothing_foreign() {
     }
     used(&abandoned, day);
     for (place, path) in all.iter().enumerate() {
-        used(path, place as u32 * 10 * day + Duration::from_secs(60));
+        used(path, place as u32 * 10 * day + Duration::from_mins(1));
     }
     let prune = |config: PruneConfig| cache.prune(&config).unwrap();
     // Entry n was used 10 n days ago.

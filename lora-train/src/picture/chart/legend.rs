@@ -13,7 +13,7 @@ use crate::picture::typeface::Typeface;
 const SWATCH: u32 = 26;
 
 /// How a series looks in the chart.
-enum Mark {
+pub(super) enum Mark {
     Line,
     Dashes,
     Points,
@@ -49,7 +49,7 @@ pub(super) fn draw(area: &Area, series: &Series) -> Drawn {
 }
 
 /// Draws one entry that ends at `(right, middle)`, and returns where it begins.
-fn entry(
+pub(super) fn entry(
     area: &Area,
     (right, middle): (i32, i32),
     name: &str,
