@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     command::{
         bench, completions, convert, devices, extract, faces, grid, inspect, lint, merge, plan,
-        quickstart, resize, sample, tag, train, verify,
+        prepare, quickstart, resize, sample, tag, train, verify,
     },
     printer::Printer,
 };
@@ -47,6 +47,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Quickstart(quickstart::Quickstart),
+    Prepare(prepare::Prepare),
     Tag(tag::Tag),
     Train(train::Train),
     Plan(plan::Plan),
@@ -83,6 +84,7 @@ impl Cli {
         let printer = Printer::new(self.quiet);
         let result = match self.command {
             Command::Quickstart(command) => command.run(&printer),
+            Command::Prepare(command) => command.run(&printer),
             Command::Tag(command) => command.run(&printer),
             Command::Train(command) => command.run(&printer),
             Command::Plan(command) => command.run(&printer),
