@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     command::{
         bench, cache, completions, convert, devices, extract, faces, grid, inspect, lint, merge,
-        plan, quickstart, resize, sample, schedule, tag, train, verify,
+        plan, prepare, quickstart, resize, sample, schedule, tag, train, verify,
     },
     printer::Printer,
 };
@@ -47,6 +47,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Quickstart(quickstart::Quickstart),
+    Prepare(prepare::Prepare),
     Tag(tag::Tag),
     Train(train::Train),
     Plan(plan::Plan),
@@ -85,6 +86,7 @@ impl Cli {
         let printer = Printer::new(self.quiet);
         let result = match self.command {
             Command::Quickstart(command) => command.run(&printer),
+            Command::Prepare(command) => command.run(&printer),
             Command::Tag(command) => command.run(&printer),
             Command::Train(command) => command.run(&printer),
             Command::Plan(command) => command.run(&printer),

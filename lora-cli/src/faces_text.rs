@@ -1,13 +1,10 @@
 //! What `lora faces` did, in words.
 
-use std::path::Path;
-
 use lora_data::faces::face_set::{
     FaceOutcome, FacePicture, FaceSetReport, FoundFace, PictureOutcome,
 };
 
-/// How many names a line spells out before it counts the others.
-const NAMES_SHOWN: usize = 8;
+use crate::name_list::{counted, named, names};
 
 /// One line for each face, and one for each picture without any.
 pub(crate) fn table(report: &FaceSetReport) -> String {
@@ -139,41 +136,4 @@ fn left_out(report: &FaceSetReport, outcome: FaceOutcome, words: &str) -> Option
     let pictures = report.pictures.iter().filter(|picture| faces(picture) > 0);
     let names = names(pictures.map(|picture| picture.image.as_path()));
     (count > 0).then(|| format!("{} {words}: {names}", counted(count, "face")))
-}
-
-fn named<'a>(
-    words: &str,
-    unit: &str,
-    paths: impl Iterator<Item = &'a Path> + Clone,
-) -> Option<String> {
-    let count = paths.clone().count();
-    let separator = if words.ends_with(':') { "" } else { ":" };
-    (count > 0).then(|| {
-        format!(
-            "{words} {}{separator} {}",
-            counted(count, unit),
-            names(paths)
-        )
-    })
-}
-
-fn names<'a>(paths: impl Iterator<Item = &'a Path>) -> String {
-    let name = |path: &Path| {
-        path.file_name()
-            .unwrap_or(path.as_os_str())
-            .to_string_lossy()
-            .into_owned()
-    };
-    let names: Vec<String> = paths.map(name).collect();
-    match names.split_at_checked(NAMES_SHOWN) {
-        Some((shown, rest)) if !rest.is_empty() => {
-            format!("{} and {} more", shown.join(", "), rest.len())
-        }
-        _ => names.join(", "),
-    }
-}
-
-fn counted(count: usize, unit: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {unit}{plural}")
 }

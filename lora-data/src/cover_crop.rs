@@ -42,18 +42,7 @@ pub(crate) fn cover_crop_mask(
 }
 
 fn cut(picture: DynamicImage, fit: &Fit, view: &View) -> Result<DynamicImage, ResizeError> {
-    let covered = if fit.resized == (picture.width(), picture.height()) {
-        picture
-    } else {
-        resized(&picture, fit.resized)?
-    };
-    let (width, height) = (fit.bucket.width, fit.bucket.height);
-    let cut = if fit.resized == (width, height) {
-        covered
-    } else {
-        let (left, top) = corner(fit, view);
-        covered.crop_imm(left, top, width, height)
-    };
+    let cut = cover_crop_at(picture, fit, corner(fit, view))?;
     Ok(match cut {
         cut if !view.flip => cut,
         DynamicImage::ImageLuma8(mask) => imageops::flip_horizontal(&mask).into(),
@@ -61,7 +50,26 @@ fn cut(picture: DynamicImage, fit: &Fit, view: &View) -> Result<DynamicImage, Re
     })
 }
 
-/// Left and top of what is cut out, in pixels after resizing.
+/// The same of a picture or a mask, with the place of what is cut out: left and top in pixels after resizing.
+pub(crate) fn cover_crop_at(
+    picture: DynamicImage,
+    fit: &Fit,
+    (left, top): (u32, u32),
+) -> Result<DynamicImage, ResizeError> {
+    let covered = if fit.resized == (picture.width(), picture.height()) {
+        picture
+    } else {
+        resized(&picture, fit.resized)?
+    };
+    let (width, height) = (fit.bucket.width, fit.bucket.height);
+    Ok(if fit.resized == (width, height) {
+        covered
+    } else {
+        covered.crop_imm(left, top, width, height)
+    })
+}
+
+/// Left and top of what a view looks at, in pixels after resizing.
 fn corner(fit: &Fit, view: &View) -> (u32, u32) {
     let over = [
         fit.resized.0 - fit.bucket.width,
@@ -86,7 +94,8 @@ pub(crate) fn resize(picture: RgbImage, size: (u32, u32)) -> Result<RgbImage, Re
     resized(&DynamicImage::from(picture), size).map(DynamicImage::into_rgb8)
 }
 
-fn resized(
+/// The same of a picture that stays, or of a mask.
+pub(crate) fn resized(
     picture: &DynamicImage,
     (width, height): (u32, u32),
 ) -> Result<DynamicImage, ResizeError> {

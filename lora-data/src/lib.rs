@@ -6,7 +6,8 @@
 //!
 //! An embedding program with pictures of its own implements [`Dataset`].
 //!
-//! [`faces`] finds faces and cuts them out as a set of their own; [`onnx`] runs the models of detectors.
+//! [`prepare`] makes clean pictures of one size of a pile of them. [`faces`] finds faces and cuts them out as a set of
+//! their own; [`onnx`] runs the models of detectors.
 
 mod augment;
 mod buckets;
@@ -35,9 +36,12 @@ mod masks;
 mod metadata_file;
 pub mod onnx;
 mod overrides;
+mod parts_digest;
 mod picture_digest;
 mod picture_file;
+mod picture_folders;
 mod pixels;
+pub mod prepare;
 mod random_stream;
 mod regularisation;
 mod resolution;

@@ -1,12 +1,8 @@
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::Path,
-};
+use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::{DataError, Fit, View, masks::Mask};
+use crate::{DataError, Fit, View, masks::Mask, parts_digest};
 
 /// Counts up whenever the same file and settings give other pixels than before.
 const VERSION: u32 = 1;
@@ -52,19 +48,5 @@ pub(crate) fn digest(
 }
 
 fn file_hash(path: &Path) -> Result<[u8; 32], DataError> {
-    let read = || -> io::Result<[u8; 32]> {
-        let mut file = File::open(path)?;
-        let mut hash = Sha256::new();
-        let mut part = vec![0; 1 << 16];
-        loop {
-            match file.read(&mut part)? {
-                0 => return Ok(hash.finalize().into()),
-                count => hash.update(&part[..count]),
-            }
-        }
-    };
-    read().map_err(|cause| DataError::Read {
-        path: path.into(),
-        cause,
-    })
+    parts_digest::file_hash(path).map_err(|cause| DataError::read(path, cause))
 }

@@ -3,14 +3,14 @@ use std::{ops::ControlFlow, path::PathBuf};
 use clap::Args;
 use lora_data::{
     Resolution,
-    faces::{
-        FaceError, FaceFinderOptions, OnnxFaceFinder,
-        face_set::{FaceCaption, FaceSet, FaceSetOptions, FaceSetReport, PictureOutcome},
-    },
+    faces::face_set::{FaceCaption, FaceSet, FaceSetOptions, FaceSetReport, PictureOutcome},
 };
 use lora_train::Handle;
 
-use crate::{cli::End, draw_arguments::size, faces_text, interrupt, printer::Printer};
+use crate::{
+    cli::End, draw_arguments::size, faces_text, finder_arguments::FinderArguments, interrupt,
+    printer::Printer,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -103,23 +103,6 @@ struct CaptionArguments {
     remove: String,
 }
 
-#[derive(Args, Debug)]
-#[command(next_help_heading = "Finding faces")]
-struct FinderArguments {
-    /// A face detector's ONNX file; YuNet when left out
-    #[arg(short, long, value_name = "FILE")]
-    model: Option<PathBuf>,
-    /// The least score of a face, 0 to 1
-    #[arg(long, value_name = "SCORE", default_value_t = FaceFinderOptions::default().score)]
-    score: f32,
-    /// Of two faces that overlap by more than this share, only the surer one counts
-    #[arg(long, value_name = "SHARE", default_value_t = FaceFinderOptions::default().overlap)]
-    overlap: f32,
-    /// The longest sides at which YuNet looks at a picture; add 1280 for faces far away
-    #[arg(long, value_name = "PIXELS", value_delimiter = ',', default_values_t = FaceFinderOptions::default().sides)]
-    sides: Vec<u32>,
-}
-
 impl Faces {
     pub(crate) fn run(self, printer: &Printer) -> anyhow::Result<End> {
         let finder = self.finder.load()?;
@@ -173,21 +156,6 @@ impl Faces {
             force: self.force,
             dry_run: self.dry_run,
             ..defaults
-        }
-    }
-}
-
-impl FinderArguments {
-    fn load(&self) -> Result<OnnxFaceFinder, FaceError> {
-        let options = FaceFinderOptions {
-            sides: self.sides.clone(),
-            score: self.score,
-            overlap: self.overlap,
-            ..FaceFinderOptions::default()
-        };
-        match &self.model {
-            Some(path) => OnnxFaceFinder::load(path, options),
-            None => OnnxFaceFinder::yunet(options),
         }
     }
 }

@@ -12,6 +12,7 @@ pub(crate) mod inspect;
 pub(crate) mod lint;
 pub(crate) mod merge;
 pub(crate) mod plan;
+pub(crate) mod prepare;
 pub(crate) mod quickstart;
 pub(crate) mod resize;
 pub(crate) mod sample;

@@ -5,6 +5,7 @@ fn every_command_explains_itself() {
     let commands = [
         "",
         "quickstart",
+        "prepare",
         "tag",
         "train",
         "plan",

@@ -12,6 +12,7 @@ mod interrupt;
 mod lint;
 mod lora_tools;
 mod plan;
+mod prepare;
 mod program;
 mod quickstart;
 mod sample;

@@ -30,7 +30,7 @@ pub(super) fn separate(
 }
 
 /// Lays a picture over a colour. Composites in sRGB bytes, as Pillow and browsers do.
-pub(super) fn lay_over(picture: &mut RgbImage, opacity: &GrayImage, matte: [u8; 3]) {
+pub(crate) fn lay_over(picture: &mut RgbImage, opacity: &GrayImage, matte: [u8; 3]) {
     for (pixel, alpha) in picture.pixels_mut().zip(opacity.pixels()) {
         pixel.0 = over(pixel.0, alpha.0[0], matte);
     }

@@ -22,6 +22,7 @@ use std::path::Path;
 
 use image::{GrayImage, RgbImage};
 
+pub(crate) use alpha::lay_over;
 pub use decoding::{Decoded, decode as decode_picture, dimensions};
 pub use flaw::PictureFlaw;
 pub use limits::PictureLimits;

@@ -5,9 +5,9 @@ use std::{
 
 use super::TagError;
 use crate::{
-    KohyaName,
-    findings::{Findings, file_name, file_names},
+    findings::{Findings, file_names},
     folder_listing::{FolderListing, stem},
+    picture_folders::PictureFolders,
 };
 
 /// A picture, and where its caption is or will be.
@@ -30,13 +30,11 @@ pub(super) fn pictures_to_tag(
     extensions: &[String],
 ) -> Result<(Vec<PictureToTag>, Vec<String>), TagError> {
     let mut findings = Findings::default();
-    let listing = list(folder, extensions)?;
-    let subfolders = file_names(&listing.subfolders);
-    let listings = if recursive {
-        all_below(folder, listing, extensions)?
-    } else {
-        leaf_or_parent(folder, listing, extensions, &mut findings)?
-    };
+    let PictureFolders {
+        listings,
+        subfolders,
+    } = PictureFolders::list(folder, recursive, extensions, &mut findings)
+        .map_err(|(path, cause)| TagError::Folder { path, cause })?;
     let mut pictures = Vec::new();
     for (folder, listing) in &listings {
         findings.note_names(
@@ -61,71 +59,6 @@ pub(super) fn pictures_to_tag(
         });
     }
     Ok((pictures, findings.notes))
-}
-
-fn list(folder: &Path, extensions: &[String]) -> Result<FolderListing, TagError> {
-    FolderListing::read(folder, extensions).map_err(|cause| TagError::Folder {
-        path: folder.into(),
-        cause,
-    })
-}
-
-/// As training reads it: a folder is a parent when it holds `N_class` folders, unless it is named so itself and holds
-/// pictures.
-fn leaf_or_parent(
-    folder: &Path,
-    listing: FolderListing,
-    extensions: &[String],
-    findings: &mut Findings,
-) -> Result<Vec<(PathBuf, FolderListing)>, TagError> {
-    let is_named = |path: &Path| KohyaName::parse(&file_name(path)).is_some();
-    let (children, others): (Vec<PathBuf>, Vec<PathBuf>) = listing
-        .subfolders
-        .iter()
-        .cloned()
-        .partition(|path| is_named(path));
-    let whole_path = folder.canonicalize().unwrap_or_else(|_| folder.into());
-    let is_leaf = is_named(&whole_path) && !listing.pictures.is_empty();
-    if children.is_empty() || is_leaf {
-        let not_entered = file_names(&listing.subfolders);
-        findings.note_names(folder, "folders in it are not entered", &not_entered);
-        return Ok(vec![(folder.into(), listing)]);
-    }
-    findings.note_names(folder, "read as the parent of", &file_names(&children));
-    let left_out = file_names(&listing.pictures);
-    findings.note_names(
-        folder,
-        "pictures beside the N_class folders are left out",
-        &left_out,
-    );
-    findings.note_names(
-        folder,
-        "folders in it are not entered",
-        &file_names(&others),
-    );
-    let read = |child: PathBuf| list(&child, extensions).map(|listing| (child, listing));
-    children.into_iter().map(read).collect()
-}
-
-/// All folders below, each once, however links lead to it.
-fn all_below(
-    folder: &Path,
-    listing: FolderListing,
-    extensions: &[String],
-) -> Result<Vec<(PathBuf, FolderListing)>, TagError> {
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.into());
-    let mut seen = HashSet::from([real(folder)]);
-    let mut found = Vec::new();
-    let mut waiting = vec![(folder.to_path_buf(), listing)];
-    while let Some((folder, listing)) = waiting.pop() {
-        for subfolder in listing.subfolders.iter().rev() {
-            if seen.insert(real(subfolder)) {
-                waiting.push((subfolder.clone(), list(subfolder, extensions)?));
-            }
-        }
-        found.push((folder, listing));
-    }
-    Ok(found)
 }
 
 /// The first of pictures that share a caption is tagged; the others are noted.

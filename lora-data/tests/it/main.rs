@@ -39,6 +39,14 @@ mod pictures;
 #[cfg(test)]
 mod plan;
 #[cfg(test)]
+mod prepare;
+#[cfg(test)]
+mod prepare_findings;
+#[cfg(test)]
+mod prepare_folder;
+#[cfg(test)]
+mod prepare_runs;
+#[cfg(test)]
 mod semantics;
 #[cfg(test)]
 mod tagger_parity;

@@ -59,7 +59,7 @@ fn is_near(found: [f32; 3], Rgb(expected): Rgb<u8>) -> bool {
 }
 
 /// Puts an EXIF segment that says `orientation` behind the start of a JPEG.
-fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
+pub fn with_orientation(jpeg: &[u8], orientation: u8) -> Vec<u8> {
     let mut exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0".to_vec();
     exif.extend([
         0x12,

@@ -53,7 +53,12 @@ pub(super) fn scaled(picture: &RgbImage, scale: f64) -> RgbImage {
 fn jpeg(picture: &RgbImage, quality: u8) -> Result<String, PageError> {
     let mut bytes = Vec::new();
     picture.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, quality))?;
-    Ok(uri("image/jpeg", &bytes))
+    Ok(jpeg_uri(&bytes))
+}
+
+/// A JPEG file that is there.
+pub(super) fn jpeg_uri(bytes: &[u8]) -> String {
+    uri("image/jpeg", bytes)
 }
 
 /// A drawing with text and thin lines: always PNG.

@@ -65,7 +65,8 @@ fn break_word(face: Typeface, word: &str, width: f32, wrapped: &mut Vec<String>)
     line
 }
 
-fn elide_end(face: Typeface, text: &str, width: f32) -> String {
+/// `text`, or its beginning and an ellipsis where it is wider than `width` pixels.
+pub(super) fn elide_end(face: Typeface, text: &str, width: f32) -> String {
     elide(face, text, width, |characters, kept| {
         characters[..kept].iter().chain([&ELLIPSIS]).collect()
     })

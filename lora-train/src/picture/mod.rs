@@ -7,6 +7,8 @@
 
 mod canvas;
 mod chart;
+mod contact_sheet;
+mod contact_words;
 pub mod curve;
 mod data_uri;
 pub mod film_strip;
@@ -25,10 +27,11 @@ mod surface;
 mod tile;
 mod typeface;
 
+pub use contact_sheet::write_contact_sheet;
 pub use curve::{CurveError, LossCurve};
 pub use film_strip::{FilmStrip, Frame};
 pub use grid::{CellError, Grid, GridPicture};
-pub use page::{PageError, Report, grid_page, plan_page, report_page};
+pub use page::{PageError, Report, contact_page, grid_page, plan_page, report_page};
 pub use png::PngError;
 pub use rate_chart::RateChart;
 pub use sheet::{SheetError, SheetFacts, SheetLimits};

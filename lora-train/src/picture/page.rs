@@ -4,12 +4,14 @@
 //! of a grid are read when their place comes up. Cells show small versions; clicking one enlarges it, and the arrow keys
 //! then go to its neighbours, so that two files or two strengths can be compared in the same place.
 
+mod contact_view;
 mod grid_view;
 mod plan_view;
 mod view;
 
 use std::io::Write;
 
+use lora_data::prepare::PrepareReport;
 use minijinja::{Environment, Value, context};
 
 use super::curve::{CurveError, LossCurve};
@@ -17,6 +19,7 @@ use super::film_strip::FilmStrip;
 use super::grid::{CellError, Grid};
 use super::png::PngError;
 use crate::Plan;
+use contact_view::contact_view;
 use grid_view::{grid_view, scale_of};
 use plan_view::PictureView;
 use view::FilmStripView;
@@ -133,9 +136,25 @@ pub fn plan_page(plan: &Plan, title: &str, writer: impl Write) -> Result<(), Pag
     )
 }
 
+/// Writes the page about prepared pictures: what could not be read, copies, and every picture with what is cut off beside
+/// what was made of it.
+///
+/// It shows the thumbnails that the preparation kept; a picture without is shown by name only.
+///
+/// # Errors
+/// [`PageError`] when the page cannot be written.
+pub fn contact_page(
+    report: &PrepareReport,
+    title: &str,
+    writer: impl Write,
+) -> Result<(), PageError> {
+    fill("contact.html", contact_view(report, title), writer)
+}
+
 fn fill(name: &str, values: Value, writer: impl Write) -> Result<(), PageError> {
     let mut templates = Environment::new();
     templates.add_template("page.html", include_str!("page/page.html"))?;
+    templates.add_template("contact.html", include_str!("page/contact.html"))?;
     templates.add_template("grid.html", include_str!("page/grid.html"))?;
     templates.add_template("grid_table.html", include_str!("page/grid_table.html"))?;
     templates.add_template("plan.html", include_str!("page/plan.html"))?;
@@ -149,10 +168,13 @@ fn fill(name: &str, values: Value, writer: impl Write) -> Result<(), PageError> 
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::path::Path;
 
     use image::RgbImage;
+    use lora_data::prepare::{
+        Duplicate, DuplicateGroup, PreparedPicture, PreparedState, SkipReason,
+    };
     use tempfile::TempDir;
 
     use super::*;
@@ -325,5 +347,84 @@ mod tests {
         let error = grid_page(&[grid], std::io::sink()).expect_err("broken");
         let told = format!("{error:?}");
         assert!(told.contains("large.png"), "{told}");
+    }
+
+    /// A picture of 80 × 40 of which the middle was cut out.
+    pub(in crate::picture) fn prepared(name: &str) -> PreparedPicture {
+        let value = serde_json::json!({
+            "survey": {"size": [80, 40], "sharpness": 9, "hash": "0".repeat(64)},
+            "cut": {
+                "frame": {"left": 20, "top": 0, "width": 40, "height": 40},
+                "method": "centre", "size": [40, 40], "file": format!("{name}.png"),
+            },
+        });
+        let part = |key: &str| value[key].clone();
+        PreparedPicture {
+            picture: name.to_owned(),
+            state: PreparedState::Written,
+            survey: serde_json::from_value(part("survey")).expect("a survey"),
+            small: true,
+            blurred: true,
+            cut: serde_json::from_value(part("cut")).expect("a cut"),
+            removed: Vec::new(),
+            left: Vec::new(),
+            before: None,
+            after: None,
+        }
+    }
+
+    #[test]
+    fn a_contact_sheet_shows_each_picture_its_frame_and_what_is_odd_about_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("small.jpg");
+        std::fs::write(&path, "any bytes").expect("written");
+        let mut made = prepared(HOSTILE);
+        (made.before, made.after) = (Some(path.clone()), Some(path.clone()));
+        let mut copy = prepared("copy");
+        copy.state = PreparedState::Skipped {
+            reason: SkipReason::Duplicate(HOSTILE.to_owned()),
+        };
+        (copy.cut, copy.before) = (None, Some(path));
+        let mut failed = prepared("broken");
+        failed.state = PreparedState::Failed {
+            problem: format!("broken.png: {HOSTILE}"),
+        };
+        let copy_of_it = Duplicate {
+            picture: "copy".to_owned(),
+            bits: 3,
+            same_bytes: false,
+        };
+        let report = PrepareReport {
+            input: HOSTILE.into(),
+            output: "out".into(),
+            pictures: vec![made, copy, failed],
+            duplicates: vec![DuplicateGroup {
+                kept: HOSTILE.to_owned(),
+                copies: vec![copy_of_it],
+            }],
+            gone: Vec::new(),
+            pruned: Vec::new(),
+            left: 0,
+        };
+        let page = written(|bytes| contact_page(&report, HOSTILE, bytes));
+        assert_stands_alone(&page);
+        assert!(!page.contains("<script>alert") && page.contains("&lt;script&gt;alert"));
+        // Twice in the group, then before and after, and before of the copy.
+        assert_eq!(page.matches("src=\"data:image/").count(), 5);
+        assert_eq!(
+            page.matches("left: 25.0%; right: 25.0%; top: 0.0%; bottom: 0.0%")
+                .count(),
+            1
+        );
+        for told in [
+            "3 bits of 256 differ",
+            "left out: copy of",
+            "blurred: sharpness 9",
+            "80×40 → 40×40, centre",
+        ] {
+            assert!(page.contains(told), "{told}");
+        }
+        let names = page.matches("<strong>broken").count();
+        assert_eq!((names, page.matches("broken.png: ").count()), (0, 1));
     }
 }

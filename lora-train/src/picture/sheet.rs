@@ -168,7 +168,8 @@ impl Grid {
     }
 }
 
-fn write_band<W: Write>(
+/// Writes rows of pixels.
+pub(super) fn write_band<W: Write>(
     stream: &mut StreamWriter<'_, W>,
     band: &RgbImage,
 ) -> Result<(), SheetError> {

@@ -7,7 +7,8 @@ use std::{
 
 use atomic_file::write_atomically;
 
-use super::{FaceSetError, record::digest};
+use super::FaceSetError;
+use crate::parts_digest::parts_digest as digest;
 
 /// The files made of one picture: what the last run wrote, what this one does, and what it must not touch.
 pub(super) struct CropFiles<'a> {

@@ -1,6 +1,5 @@
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
     fs, io,
     io::Write as _,
     path::{Path, PathBuf},
@@ -8,7 +7,6 @@ use std::{
 
 use atomic_file::write_atomically;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::{FaceSetError, FoundFace};
 
@@ -111,32 +109,4 @@ impl FaceRecord {
 
 fn path_in(folder: &Path) -> PathBuf {
     folder.join(NAME)
-}
-
-/// SHA-256 of parts, each with its length before it, in hexadecimal.
-pub(super) fn digest(parts: &[&[u8]]) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update((part.len() as u64).to_le_bytes());
-        hash.update(part);
-    }
-    hash.finalize()
-        .iter()
-        .fold(String::new(), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn parts_do_not_run_into_one_another() {
-        assert_ne!(digest(&[b"ab", b"c"]), digest(&[b"a", b"bc"]));
-        assert_ne!(digest(&[b"ab"]), digest(&[b"ab", b""]));
-        assert_eq!(digest(&[b"ab"]).len(), 64);
-    }
 }

@@ -6,12 +6,13 @@ use super::{
     CropFrame, FaceOutcome, FacePicture, FaceSetError, FaceSetOptions, FoundFace, PictureOutcome,
     crop_files::{CropFiles, Put},
     face_folder::FaceFolder,
-    record::{RecordedPicture, digest},
+    record::RecordedPicture,
     source::Source,
 };
 use crate::{
     cover_crop::resize,
     faces::{FaceBox, FaceFinder},
+    parts_digest::parts_digest,
     picture_file,
 };
 
@@ -48,7 +49,7 @@ impl Work<'_> {
     fn read(&self) -> Result<(String, String), String> {
         let caption = self.source.caption()?;
         let bytes = self.source.bytes()?;
-        let digest = digest(&[&bytes, caption.as_bytes(), self.settings.as_bytes()]);
+        let digest = parts_digest(&[&bytes, caption.as_bytes(), self.settings.as_bytes()]);
         Ok((digest, caption))
     }
 
