@@ -6,12 +6,14 @@
 //!
 //! An embedding program with pictures of its own implements [`Dataset`].
 //!
-//! [`faces`] finds faces and cuts them out as a set of their own; [`onnx`] runs the models of detectors.
+//! [`faces`] finds faces and cuts them out as a set of their own; [`onnx`] runs the models of detectors; [`tagger`] writes
+//! captions and [`tags`] edits them.
 
 mod augment;
 mod buckets;
 mod caption;
 mod caption_file;
+mod caption_text;
 mod captioned;
 mod color_shift;
 mod concept;
@@ -44,6 +46,7 @@ mod resolution;
 mod showing;
 mod subset;
 pub mod tagger;
+pub mod tags;
 mod toml_message;
 mod view;
 mod wildcard;
