@@ -46,9 +46,21 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Problem> {
         path: path.into(),
         cause,
     })?;
-    String::from_utf8(bytes).map_err(|error| Problem::CaptionNotUtf8 {
-        path: path.into(),
-        line: line_at(error.as_bytes(), error.utf8_error().valid_up_to()),
+    utf8(path, bytes)
+}
+
+/// What a caption file holds, as text.
+///
+/// # Errors
+/// When it is not UTF-8: with the line and the place of the first byte that is not.
+pub(crate) fn utf8(path: &Path, bytes: Vec<u8>) -> Result<String, Problem> {
+    String::from_utf8(bytes).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        Problem::CaptionNotUtf8 {
+            path: path.into(),
+            line: line_at(error.as_bytes(), offset),
+            byte: offset + 1,
+        }
     })
 }
 

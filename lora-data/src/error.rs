@@ -163,12 +163,14 @@ pub enum Problem {
         cause: io::Error,
     },
     /// A caption file is in another encoding.
-    #[error("{}: line {line} is not UTF-8; save the file as UTF-8", path.display())]
+    #[error("{}: line {line} is not UTF-8 (byte {byte} of the file); save the file as UTF-8", path.display())]
     CaptionNotUtf8 {
         /// The caption file.
         path: PathBuf,
         /// The first line, counted from 1, that is not UTF-8.
         line: usize,
+        /// The place of the first byte that is not, counted from 1.
+        byte: usize,
     },
     /// A caption file has no words.
     #[error("{}: is empty; write a caption, or set caption.allow_missing to train without one", path.display())]

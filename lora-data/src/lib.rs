@@ -7,12 +7,13 @@
 //! An embedding program with pictures of its own implements [`Dataset`].
 //!
 //! [`prepare`] makes clean pictures of one size of a pile of them. [`faces`] finds faces and cuts them out as a set of
-//! their own; [`onnx`] runs the models of detectors.
+//! their own; [`onnx`] runs the models of detectors; [`tagger`] writes captions and [`tags`] edits them.
 
 mod augment;
 mod buckets;
 mod caption;
 mod caption_file;
+mod caption_text;
 mod captioned;
 mod color_shift;
 mod concept;
@@ -48,6 +49,7 @@ mod resolution;
 mod showing;
 mod subset;
 pub mod tagger;
+pub mod tags;
 mod toml_message;
 mod view;
 mod wildcard;

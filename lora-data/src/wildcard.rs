@@ -1,5 +1,7 @@
 //! Wildcards in captions, as kohya's `process_caption` reads them: `{a|b}` is one of its words, `{{` and `}}` are braces.
 
+use std::ops::Range;
+
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 
@@ -83,6 +85,39 @@ fn replaced(words: &str, mut pick: impl FnMut(usize) -> usize) -> String {
 const OPENING: &str = "\u{1}";
 const CLOSING: &str = "\u{2}";
 
+/// Where in the words a choice such as `{a|b}` stands, from its brace to the closing one.
+pub(crate) fn choices(words: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while let Some(ahead) = words[at..].find(['{', '}']) {
+        at += ahead;
+        let rest = &words[at..];
+        at += if rest.starts_with("{{") || rest.starts_with("}}") {
+            2
+        } else if let Some(length) = choice_length(rest) {
+            found.push(at..at + length);
+            length
+        } else {
+            1
+        };
+    }
+    found
+}
+
+/// The length of the choice with which the words begin.
+fn choice_length(words: &str) -> Option<usize> {
+    let mut at = words.starts_with('{').then_some(1)?;
+    loop {
+        at += words[at..].find(['{', '}'])?;
+        let rest = &words[at..];
+        at += match rest {
+            _ if rest.starts_with("{{") || rest.starts_with("}}") => 2,
+            _ if rest.starts_with('{') => 1,
+            _ => return (at > 1).then_some(at + 1),
+        };
+    }
+}
+
 /// Whether something is left to choice.
 pub(crate) fn has_choice(words: &str) -> bool {
     words.lines().count() > 1 || words.contains('{') || words.contains("}}")
@@ -151,6 +186,22 @@ mod tests {
                 .chars()
                 .all(|one| many.iter().any(|words| words.contains(one)))
         );
+    }
+
+    #[test]
+    fn choices_are_where_they_are_drawn() {
+        for (words, expected) in [
+            ("a {b, c|d}, e", &["{b, c|d}"][..]),
+            ("{a}{b}", &["{a}", "{b}"]),
+            ("{{a, b}}", &[]),
+            ("{{{a, b}}}", &["{a, b}}}"]),
+            ("{}, {a", &[]),
+            ("{a {b} c}", &["{a {b}"]),
+            ("}{狐,犬}", &["{狐,犬}"]),
+        ] {
+            let found: Vec<&str> = choices(words).into_iter().map(|at| &words[at]).collect();
+            assert_eq!(found, expected, "{words}");
+        }
     }
 
     #[test]

@@ -4,15 +4,14 @@
 //! business, how it is written a [`TagWording`]'s, and what becomes of captions that people wrote a [`CaptionMode`]'s.
 
 mod caption_mode;
-mod caption_text;
 mod error;
 mod onnx_tagger;
 mod padded_square;
 mod pixel_input;
 mod tag_config;
-mod tag_folder;
+pub(crate) mod tag_folder;
 mod tag_journal;
-mod tag_key;
+pub(crate) mod tag_key;
 mod tag_list;
 mod tag_pattern;
 mod tag_replacement;

@@ -12,11 +12,11 @@ use crate::{
 
 /// A picture, and where its caption is or will be.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct PictureToTag {
-    pub(super) image: PathBuf,
-    pub(super) caption_file: PathBuf,
+pub(crate) struct PictureToTag {
+    pub(crate) image: PathBuf,
+    pub(crate) caption_file: PathBuf,
     /// Whether the caption file is there.
-    pub(super) has_file: bool,
+    pub(crate) has_file: bool,
 }
 
 /// The pictures of a folder, of the `N_class` folders in it, or, if `recursive`, of all folders in it; and notes on
@@ -30,10 +30,24 @@ pub(super) fn pictures_to_tag(
     extensions: &[String],
 ) -> Result<(Vec<PictureToTag>, Vec<String>), TagError> {
     let mut findings = Findings::default();
+    let (pictures, _) = pictures_and_folders(folder, recursive, extensions, &mut findings)?;
+    Ok((pictures, findings.notes))
+}
+
+/// The pictures as [`pictures_to_tag`] finds them, and the folders that they are in.
+///
+/// # Errors
+/// When a folder cannot be listed, or there are no pictures.
+pub(crate) fn pictures_and_folders(
+    folder: &Path,
+    recursive: bool,
+    extensions: &[String],
+    findings: &mut Findings,
+) -> Result<(Vec<PictureToTag>, Vec<(PathBuf, FolderListing)>), TagError> {
     let PictureFolders {
         listings,
         subfolders,
-    } = PictureFolders::list(folder, recursive, extensions, &mut findings)
+    } = PictureFolders::list(folder, recursive, extensions, findings)
         .map_err(|(path, cause)| TagError::Folder { path, cause })?;
     let mut pictures = Vec::new();
     for (folder, listing) in &listings {
@@ -42,7 +56,7 @@ pub(super) fn pictures_to_tag(
             "pictures of a format that is not read",
             &file_names(&listing.other_pictures),
         );
-        pictures.extend(of_listing(folder, listing, extensions, &mut findings));
+        pictures.extend(of_listing(folder, listing, extensions, findings));
     }
     if pictures.is_empty() {
         let advice = match subfolders.as_slice() {
@@ -58,7 +72,7 @@ pub(super) fn pictures_to_tag(
             advice,
         });
     }
-    Ok((pictures, findings.notes))
+    Ok((pictures, listings))
 }
 
 /// The first of pictures that share a caption is tagged; the others are noted.

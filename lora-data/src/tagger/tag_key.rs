@@ -5,7 +5,7 @@ const KAOMOJI: [&str; 19] = [
 ];
 
 /// The tag with spaces for underscores, unless it is a face such as `^_^`.
-pub(super) fn spaced(tag: &str) -> String {
+pub(crate) fn spaced(tag: &str) -> String {
     if KAOMOJI.contains(&tag) {
         tag.to_owned()
     } else {
@@ -14,7 +14,7 @@ pub(super) fn spaced(tag: &str) -> String {
 }
 
 /// What tags that mean the same have in common: case, underscores and escaped brackets do not count.
-pub(super) fn tag_key(tag: &str) -> String {
+pub(crate) fn tag_key(tag: &str) -> String {
     let plain = tag.trim().replace("\\(", "(").replace("\\)", ")");
     spaced(&plain).to_lowercase()
 }

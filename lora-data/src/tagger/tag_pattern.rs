@@ -20,7 +20,7 @@ pub struct TagPattern {
 impl TagPattern {
     /// Whether a tag, named as in a list or as in a caption, is one of those.
     pub fn matches(&self, tag: &str) -> bool {
-        if self.is_regex() {
+        if self.is_expression() {
             return self.regex.is_match(tag) || self.regex.is_match(&spaced(tag));
         }
         self.regex.is_match(&tag_key(tag))
@@ -37,8 +37,27 @@ impl TagPattern {
         text.split(',').map(str::parse).collect()
     }
 
-    fn is_regex(&self) -> bool {
+    /// What becomes of a tag that is one of those: `new`; of a regular expression, the tag with `new` for all that is found
+    /// in it, where `$1` is what the first group found.
+    pub(crate) fn replaced(&self, tag: &str, new: &str) -> Option<String> {
+        if !self.is_expression() {
+            return self.matches(tag).then(|| new.to_owned());
+        }
+        let replaced = |text: &str| {
+            let found = self.regex.is_match(text);
+            found.then(|| self.regex.replace_all(text, new).into_owned())
+        };
+        replaced(tag).or_else(|| replaced(&spaced(tag)))
+    }
+
+    /// Whether it is a regular expression.
+    pub(crate) fn is_expression(&self) -> bool {
         expression(&self.text).is_some()
+    }
+
+    /// The name of the one tag that is meant, where it is no pattern.
+    pub(crate) fn name(&self) -> Option<&str> {
+        (!self.is_expression() && !self.text.contains('*')).then_some(&self.text)
     }
 }
 

@@ -13,12 +13,11 @@ use atomic_file::write_atomically;
 use super::{
     CaptionMode, FailedPicture, Outcome, ScoredTag, TagConfig, TagCount, TagError, TagEvent,
     TagReport, TaggedPicture, Tagger,
-    caption_text::CaptionText,
     tag_folder::{PictureToTag, pictures_to_tag},
     tag_journal::TagJournal,
     tag_workers::{Answer, BatchAnswers, TagWorkers},
 };
-use crate::caption_file::CaptionFile;
+use crate::{caption_file::CaptionFile, caption_text::CaptionText};
 
 /// Tagging a folder of pictures.
 ///

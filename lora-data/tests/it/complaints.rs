@@ -34,7 +34,7 @@ fn every_broken_file_is_named_in_one_error() {
         "set/1_good/cut.png: is cut short: ",
         "set/1_good/cut.webp: is cut short: ",
         "set/1_good/empty.png: is empty (0 bytes)",
-        "set/1_good/latin.txt: line 2 is not UTF-8; save the file as UTF-8",
+        "set/1_good/latin.txt: line 2 is not UTF-8 (byte 10 of the file); save the file as UTF-8",
         "set/1_good/no_end.jpg: is cut short: ",
         "set/1_good/text.webp: is text, whatever its name says; ",
         "set/5_nothing: has no pictures (png, jpg, jpeg, webp, bmp)",

@@ -52,3 +52,13 @@ mod semantics;
 mod tagger_parity;
 #[cfg(test)]
 mod tagger_runs;
+#[cfg(test)]
+mod tags_editing;
+#[cfg(test)]
+mod tags_filter;
+#[cfg(test)]
+mod tags_folder;
+#[cfg(test)]
+mod tags_journal;
+#[cfg(test)]
+mod tags_properties;

@@ -230,7 +230,7 @@ fn broken_pictures_and_captions_are_named_and_the_others_go_on() {
             problems[1..],
             [
                 "b.png: is empty (0 bytes)",
-                "c.txt: line 2 is not UTF-8; save the file as UTF-8"
+                "c.txt: line 2 is not UTF-8 (byte 6 of the file); save the file as UTF-8"
             ]
         );
         assert_eq!(folder.read("d.txt"), "sks, red\n");

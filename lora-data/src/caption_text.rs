@@ -1,14 +1,14 @@
 use std::{fs, io, path::Path};
 
-use crate::{Problem, caption_file::line_at};
+use crate::{Problem, caption_file::utf8};
 
 /// All of a caption file, taken apart so that its caption can be changed and everything else stays as it is: byte order
 /// mark, line ends, further lines.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct CaptionText {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CaptionText {
     before: String,
     /// The first line that has words, without the spaces around it.
-    pub(super) caption: String,
+    pub(crate) caption: String,
     after: String,
 }
 
@@ -17,7 +17,7 @@ impl CaptionText {
     ///
     /// # Errors
     /// When it cannot be read or is not UTF-8.
-    pub(super) fn read(path: &Path) -> Result<Self, Problem> {
+    pub(crate) fn read(path: &Path) -> Result<Self, Problem> {
         let bytes = match fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
@@ -28,15 +28,14 @@ impl CaptionText {
                 });
             }
         };
-        let text = String::from_utf8(bytes).map_err(|error| Problem::CaptionNotUtf8 {
-            path: path.into(),
-            line: line_at(error.as_bytes(), error.utf8_error().valid_up_to()),
-        })?;
-        Ok(Self::parse(&text))
+        Ok(Self::parse(&utf8(path, bytes)?))
     }
 
-    fn parse(text: &str) -> Self {
-        let words = text.strip_prefix('\u{feff}').unwrap_or(text).trim_start();
+    pub(crate) fn parse(text: &str) -> Self {
+        let words = text
+            .strip_prefix(BYTE_ORDER_MARK)
+            .unwrap_or(text)
+            .trim_start();
         let (before, words) = text.split_at(text.len() - words.len());
         let line = words.lines().next().unwrap_or_default().trim_end();
         let (caption, after) = words.split_at(line.len());
@@ -47,14 +46,32 @@ impl CaptionText {
         }
     }
 
-    /// The file with another caption. One that had no words ends with a line end, as sd-scripts writes it.
-    pub(super) fn with(&self, caption: &str) -> String {
-        if self.caption.is_empty() {
-            return format!("{caption}\n");
+    /// The file with another caption. One that had no words keeps its byte order mark and kind of line ends, and ends with
+    /// a line end, as sd-scripts writes it.
+    pub(crate) fn with(&self, caption: &str) -> String {
+        if !self.caption.is_empty() {
+            return format!("{}{caption}{}", self.before, self.after);
         }
-        format!("{}{caption}{}", self.before, self.after)
+        let mark = if self.before.starts_with(BYTE_ORDER_MARK) {
+            "\u{feff}"
+        } else {
+            ""
+        };
+        let end = if self.before.contains("\r\n") {
+            "\r\n"
+        } else {
+            "\n"
+        };
+        format!("{mark}{caption}{end}")
+    }
+
+    /// Whether lines with words follow the caption.
+    pub(crate) fn has_further_lines(&self) -> bool {
+        !self.after.trim().is_empty()
     }
 }
+
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 #[cfg(test)]
 mod tests {
@@ -73,7 +90,8 @@ mod tests {
             ),
             ("\r\n  a dog\r\n\r\nb", "\r\n  X\r\n\r\nb"),
             ("", "X\n"),
-            ("\u{feff} \r\n", "X\n"),
+            ("\n\n", "X\n"),
+            ("\u{feff} \r\n", "\u{feff}X\r\n"),
         ] {
             assert_eq!(CaptionText::parse(text).with("X"), expected, "{text:?}");
         }
