@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     command::{
         bench, completions, convert, devices, extract, faces, grid, inspect, lint, merge, plan,
-        quickstart, resize, sample, tag, train, verify,
+        quickstart, resize, sample, tag, tags, train, verify,
     },
     printer::Printer,
 };
@@ -48,6 +48,7 @@ pub(crate) struct Cli {
 enum Command {
     Quickstart(quickstart::Quickstart),
     Tag(tag::Tag),
+    Tags(tags::Tags),
     Train(train::Train),
     Plan(plan::Plan),
     Lint(lint::Lint),
@@ -84,6 +85,7 @@ impl Cli {
         let result = match self.command {
             Command::Quickstart(command) => command.run(&printer),
             Command::Tag(command) => command.run(&printer),
+            Command::Tags(command) => command.run(&printer),
             Command::Train(command) => command.run(&printer),
             Command::Plan(command) => command.run(&printer),
             Command::Lint(command) => command.run(&printer),

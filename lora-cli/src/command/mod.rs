@@ -15,5 +15,6 @@ pub(crate) mod quickstart;
 pub(crate) mod resize;
 pub(crate) mod sample;
 pub(crate) mod tag;
+pub(crate) mod tags;
 pub(crate) mod train;
 pub(crate) mod verify;

@@ -15,3 +15,4 @@ mod program;
 mod quickstart;
 mod sample;
 mod tag;
+mod tags;

@@ -34,6 +34,9 @@ pub(super) fn pictures_to_tag(
     Ok((pictures, findings.notes))
 }
 
+/// Folders with what they hold.
+pub(crate) type FolderListings = Vec<(PathBuf, FolderListing)>;
+
 /// The pictures as [`pictures_to_tag`] finds them, and the folders that they are in.
 ///
 /// # Errors
@@ -43,7 +46,7 @@ pub(crate) fn pictures_and_folders(
     recursive: bool,
     extensions: &[String],
     findings: &mut Findings,
-) -> Result<(Vec<PictureToTag>, Vec<(PathBuf, FolderListing)>), TagError> {
+) -> Result<(Vec<PictureToTag>, FolderListings), TagError> {
     let listing = list(folder, extensions)?;
     let subfolders = file_names(&listing.subfolders);
     let listings = if recursive {
@@ -91,7 +94,7 @@ fn leaf_or_parent(
     listing: FolderListing,
     extensions: &[String],
     findings: &mut Findings,
-) -> Result<Vec<(PathBuf, FolderListing)>, TagError> {
+) -> Result<FolderListings, TagError> {
     let is_named = |path: &Path| KohyaName::parse(&file_name(path)).is_some();
     let (children, others): (Vec<PathBuf>, Vec<PathBuf>) = listing
         .subfolders
@@ -126,7 +129,7 @@ fn all_below(
     folder: &Path,
     listing: FolderListing,
     extensions: &[String],
-) -> Result<Vec<(PathBuf, FolderListing)>, TagError> {
+) -> Result<FolderListings, TagError> {
     let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.into());
     let mut seen = HashSet::from([real(folder)]);
     let mut found = Vec::new();
