@@ -38,7 +38,10 @@ pub(super) fn diff(changes: &Changes) -> String {
 }
 
 fn one(change: &Change) -> String {
-    let (before, after) = (lines(&change.before), lines(&change.after));
+    let (before, after) = (
+        lines(change.before.as_deref()),
+        lines(change.after.as_deref()),
+    );
     let same = |pair: &(&&str, &&str)| pair.0 == pair.1;
     let front = before.iter().zip(&after).take_while(same).count();
     let (before, after) = (&before[front..], &after[front..]);
@@ -67,8 +70,8 @@ fn one(change: &Change) -> String {
         .join("\n")
 }
 
-fn lines(text: &Option<String>) -> Vec<&str> {
-    let text = text.as_deref().unwrap_or_default();
+fn lines(text: Option<&str>) -> Vec<&str> {
+    let text = text.unwrap_or_default();
     text.strip_prefix('\u{feff}')
         .unwrap_or(text)
         .lines()

@@ -23,8 +23,8 @@ Examples:
 pub(crate) struct Add {
     #[command(flatten)]
     folder: FolderArguments,
-    /// The tags, as in a caption
-    #[arg(value_name = "TAGS", required = true)]
+    /// The tags, as in a caption; those that begin with a dash go to the end, behind --
+    #[arg(value_name = "TAGS", required = true, value_parser = no_option)]
     tags: Vec<String>,
     /// Put them before all others; behind them when left out
     #[arg(long)]
@@ -39,6 +39,16 @@ pub(crate) struct Add {
     editing: EditArguments,
     #[command(flatten)]
     selection: SelectionArguments,
+}
+
+/// Behind `--` everything is a tag, an option that was meant to be one too.
+fn no_option(text: &str) -> Result<String, &'static str> {
+    match text.strip_prefix("--") {
+        Some(name) if name.starts_with(|letter: char| letter.is_ascii_lowercase()) => {
+            Err("options go before the --")
+        }
+        _ => Ok(text.to_owned()),
+    }
 }
 
 impl Add {

@@ -157,17 +157,8 @@ impl Steps {
                 printer.note(&format!("done before that: {}", edit.command));
             }
         }
-        let end = end.map_err(|error| self.advised(error))?;
+        let end = end.map_err(advised)?;
         Ok((edits, end))
-    }
-
-    fn advised(&self, error: anyhow::Error) -> anyhow::Error {
-        match error.downcast_ref() {
-            Some(TagsError::Changed { .. }) => {
-                anyhow::anyhow!("{error}\n--force writes over what was changed")
-            }
-            _ => error,
-        }
     }
 
     fn nothing(&self, direction: Direction) -> TagsError {
@@ -176,6 +167,16 @@ impl Steps {
             Direction::Undo => TagsError::NothingToUndo { folder },
             Direction::Redo => TagsError::NothingToRedo { folder },
         }
+    }
+}
+
+/// Says what `--force` would do, where it would help.
+fn advised(error: anyhow::Error) -> anyhow::Error {
+    match error.downcast_ref() {
+        Some(TagsError::Changed { .. }) => {
+            anyhow::anyhow!("{error}\n--force writes over what was changed")
+        }
+        _ => error,
     }
 }
 
