@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     command::{
         bench, cache, completions, convert, devices, extract, faces, grid, inspect, lint, merge,
-        plan, prepare, quickstart, resize, sample, schedule, tag, train, verify,
+        plan, prepare, quickstart, resize, sample, schedule, tag, tags, train, verify,
     },
     printer::Printer,
 };
@@ -49,6 +49,7 @@ enum Command {
     Quickstart(quickstart::Quickstart),
     Prepare(prepare::Prepare),
     Tag(tag::Tag),
+    Tags(tags::Tags),
     Train(train::Train),
     Plan(plan::Plan),
     Lint(lint::Lint),
@@ -88,6 +89,7 @@ impl Cli {
             Command::Quickstart(command) => command.run(&printer),
             Command::Prepare(command) => command.run(&printer),
             Command::Tag(command) => command.run(&printer),
+            Command::Tags(command) => command.run(&printer),
             Command::Train(command) => command.run(&printer),
             Command::Plan(command) => command.run(&printer),
             Command::Lint(command) => command.run(&printer),

@@ -18,5 +18,6 @@ pub(crate) mod resize;
 pub(crate) mod sample;
 pub(crate) mod schedule;
 pub(crate) mod tag;
+pub(crate) mod tags;
 pub(crate) mod train;
 pub(crate) mod verify;

@@ -18,3 +18,4 @@ mod quickstart;
 mod sample;
 mod schedule;
 mod tag;
+mod tags;

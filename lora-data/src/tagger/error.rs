@@ -131,8 +131,8 @@ pub enum TagRuleError {
         /// What is wrong with it.
         reason: String,
     },
-    /// Nothing to leave out was named.
-    #[error("a tag to exclude is empty")]
+    /// No tag was named.
+    #[error("a tag is named by nothing")]
     EmptyPattern,
     /// Not of the form `old=new`.
     #[error("\"{text}\" is not of the form old=new; to leave a tag out, exclude it")]

@@ -34,6 +34,9 @@ pub(super) fn pictures_to_tag(
     Ok((pictures, findings.notes))
 }
 
+/// Folders with what they hold.
+pub(crate) type FolderListings = Vec<(PathBuf, FolderListing)>;
+
 /// The pictures as [`pictures_to_tag`] finds them, and the folders that they are in.
 ///
 /// # Errors
@@ -43,7 +46,7 @@ pub(crate) fn pictures_and_folders(
     recursive: bool,
     extensions: &[String],
     findings: &mut Findings,
-) -> Result<(Vec<PictureToTag>, Vec<(PathBuf, FolderListing)>), TagError> {
+) -> Result<(Vec<PictureToTag>, FolderListings), TagError> {
     let PictureFolders {
         listings,
         subfolders,

@@ -56,7 +56,7 @@ impl TagPattern {
     }
 
     /// The name of the one tag that is meant, where it is no pattern.
-    pub(crate) fn name(&self) -> Option<&str> {
+    pub fn name(&self) -> Option<&str> {
         (!self.is_expression() && !self.text.contains('*')).then_some(&self.text)
     }
 }
@@ -175,7 +175,7 @@ mod tests {
             error("/a(/"),
             "/a(/ is no regular expression: unclosed group"
         );
-        assert_eq!(error("solo,,"), "a tag to exclude is empty");
+        assert_eq!(error("solo,,"), "a tag is named by nothing");
         assert!(serde_json::from_str::<TagPattern>("\"/a(/\"").is_err());
     }
 }

@@ -56,8 +56,11 @@ impl CaptionSet {
         }
     }
 
-    /// Reads the captions and nothing else.
-    pub(super) fn read(folder: &Path, options: &CaptionOptions) -> Result<Self, TagsError> {
+    /// The pictures, and notes on what was passed over.
+    pub(super) fn list(
+        folder: &Path,
+        options: &CaptionOptions,
+    ) -> Result<(Vec<PictureToTag>, Vec<String>), TagsError> {
         let mut findings = Findings::default();
         let extensions = options.extensions();
         let (pictures, folders) =
@@ -66,6 +69,12 @@ impl CaptionSet {
             let alone = file_names(listing.captions_without_picture());
             findings.note_names(folder, "captions without a picture", &alone);
         }
+        Ok((pictures, findings.notes))
+    }
+
+    /// Reads the captions and nothing else.
+    pub(super) fn read(folder: &Path, options: &CaptionOptions) -> Result<Self, TagsError> {
+        let (pictures, notes) = Self::list(folder, options)?;
         let read = |picture: PictureToTag| -> Result<Caption, Problem> {
             let text = read_if_there(&picture.caption_file)?;
             let PictureToTag {
@@ -91,7 +100,7 @@ impl CaptionSet {
             folder: folder.into(),
             options: options.clone(),
             captions,
-            notes: findings.notes,
+            notes,
         })
     }
 

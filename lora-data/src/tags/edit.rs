@@ -1,4 +1,7 @@
-use std::collections::{HashMap, HashSet};
+use std::{
+    cmp::Reverse,
+    collections::{HashMap, HashSet},
+};
 
 use super::{CaptionOptions, TagsError, tag_line::TagLine};
 use crate::tagger::{TagPattern, tag_key::tag_key};
@@ -94,71 +97,41 @@ impl Edit {
         options: &'a CaptionOptions,
         frequency: &'a HashMap<String, usize>,
     ) -> Result<ReadyEdit<'a>, TagsError> {
-        let tags = |edit| Ok(ReadyEdit::Tags(edit));
-        match self {
-            Self::Add {
-                tags: texts,
-                place,
-                moved,
-            } => {
-                let named = all_tags(texts, options)?;
-                tags(Box::new(move |line| add(line, &named, *place, *moved)))
+        Ok(ReadyEdit::Tags(match self {
+            Self::Add { tags, place, moved } => {
+                let named = all_tags(tags, options)?;
+                Box::new(move |line| add(line, &named, *place, *moved))
             }
-            Self::Remove { patterns } => tags(Box::new(|line| {
+            Self::Remove { patterns } => Box::new(|line| {
                 line.retain(|tag| !patterns.iter().any(|pattern| pattern.matches(tag)));
-            })),
+            }),
             Self::Replace { old, new } => {
                 if !old.is_expression() || new.contains(['\n', '\r']) {
                     options.tags(new)?;
                 }
-                tags(Box::new(|line| {
-                    replace(line, |tag| {
-                        let written = old.replaced(tag, new)?;
-                        Some(
-                            TagLine::parse(&written, options)
-                                .tags()
-                                .map(str::to_owned)
-                                .collect(),
-                        )
-                    })
-                }))
+                Box::new(|line| {
+                    replace(line, |tag| Some(tags_of(&old.replaced(tag, new)?, options)));
+                })
             }
             Self::Rename { old, new } => {
-                let (old, new) = (one_tag(old, options)?, one_tag(new, options)?);
-                let key = tag_key(&old);
-                tags(Box::new(move |line| {
-                    replace(line, |tag| (tag_key(tag) == key).then(|| vec![new.clone()]))
-                }))
-            }
-            Self::Sort { by, keep } => tags(Box::new(|line| {
-                line.sort_by_key(*keep, |tag| {
-                    let key = tag_key(tag);
-                    let count = match by {
-                        SortOrder::Name => 0,
-                        SortOrder::Frequency => frequency.get(&key).copied().unwrap_or(0),
-                    };
-                    (std::cmp::Reverse(count), key)
+                let (key, new) = (tag_key(&one_tag(old, options)?), one_tag(new, options)?);
+                Box::new(move |line| {
+                    replace(line, |tag| (tag_key(tag) == key).then(|| vec![new.clone()]));
                 })
-            })),
-            Self::Dedupe { variants } => tags(Box::new(|line| {
-                let mut seen = HashSet::new();
-                line.retain(|tag| {
-                    seen.insert(if *variants {
-                        tag_key(tag)
-                    } else {
-                        tag.to_owned()
-                    })
-                });
-            })),
+            }
+            Self::Sort { by, keep } => Box::new(|line| {
+                line.sort_by_key(*keep, |tag| by.key(tag, frequency));
+            }),
+            Self::Dedupe { variants } => Box::new(|line| dedupe(line, *variants)),
             Self::SetCaption(text) => {
                 let text = text.trim();
                 if text.contains(['\n', '\r']) {
                     return Err(TagsError::CaptionOfLines);
                 }
-                Ok(ReadyEdit::Caption(text))
+                return Ok(ReadyEdit::Caption(text));
             }
-            Self::SetFile(text) => Ok(ReadyEdit::File(text)),
-        }
+            Self::SetFile(text) => return Ok(ReadyEdit::File(text)),
+        }))
     }
 
     /// Whether it goes by how many captions have each tag.
@@ -171,6 +144,34 @@ impl Edit {
             }
         )
     }
+}
+
+impl SortOrder {
+    /// What tags are compared by.
+    fn key(self, tag: &str, frequency: &HashMap<String, usize>) -> (Reverse<usize>, String) {
+        let key = tag_key(tag);
+        let count = match self {
+            Self::Name => 0,
+            Self::Frequency => frequency.get(&key).copied().unwrap_or(0),
+        };
+        (Reverse(count), key)
+    }
+}
+
+fn dedupe(line: &mut TagLine, variants: bool) {
+    let mut seen = HashSet::new();
+    line.retain(|tag| {
+        seen.insert(if variants {
+            tag_key(tag)
+        } else {
+            tag.to_owned()
+        })
+    });
+}
+
+fn tags_of(text: &str, options: &CaptionOptions) -> Vec<String> {
+    let line = TagLine::parse(text, options);
+    line.tags().map(str::to_owned).collect()
 }
 
 fn all_tags(texts: &[String], options: &CaptionOptions) -> Result<Vec<String>, TagsError> {

@@ -41,16 +41,16 @@ impl TagEditor {
     /// As [`CaptionSet::open`], and when another editor has the folder or the journal cannot be followed.
     pub fn open(folder: &Path, options: &CaptionOptions) -> Result<Self, TagsError> {
         options.check()?;
-        if !folder.is_dir() {
-            // The folder's own error is better than that of the lock in it.
-            CaptionSet::read(folder, options)?;
-        }
+        // A folder without pictures gets no lock in it.
+        CaptionSet::list(folder, options)?;
         let lock = EditLock::take(folder)?;
         let mut journal = Journal::open(folder)?;
         let note = take_back_unfinished(folder, &mut journal)?;
         journal.shorten(MOST_BYTES)?;
         let mut set = CaptionSet::read(folder, options)?;
-        note.into_iter().for_each(|note| set.add_note(note));
+        if let Some(note) = note {
+            set.add_note(note);
+        }
         Ok(Self {
             set,
             journal,
@@ -233,21 +233,21 @@ fn take_back_unfinished(folder: &Path, journal: &mut Journal) -> Result<Option<S
     }
     .take_back()?;
     journal.end(Outcome::TakenBack)?;
-    let mut note = format!(
-        "{}: an edit was cut off and has been taken back, all captions are as before it: {}",
+    let names: Vec<String> = others
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    let but = if names.is_empty() {
+        String::new()
+    } else {
+        let names = names.join(", ");
+        format!("\nthese were changed by another program since and stay as they are: {names}")
+    };
+    let note = format!(
+        "{}: an edit was cut off and has been taken back, all captions are as before it: {}{but}",
         folder.display(),
         deed.command
     );
-    if !others.is_empty() {
-        let names: Vec<String> = others
-            .iter()
-            .map(|path| path.display().to_string())
-            .collect();
-        note += &format!(
-            "\nthese were changed by another program since and stay as they are: {}",
-            names.join(", ")
-        );
-    }
     Ok(Some(note))
 }
 

@@ -17,7 +17,10 @@ use super::{
 const FILE: &str = ".lora-tags.journal";
 
 /// A journal of more bytes forgets its oldest edits, until half of that is left.
-pub(super) const MOST_BYTES: u64 = 64 << 20;
+pub(super) const MOST_BYTES: u64 = 256 << 20;
+
+/// No line that says that an edit has ended is longer.
+const END_BYTES: u64 = 64;
 
 /// What was done to the captions of a folder, with all texts before and after.
 ///
@@ -165,7 +168,8 @@ impl Journal {
         let mut left = most / 2;
         let mut kept: Vec<&Deed> = Vec::new();
         for deed in self.contents.done.iter().rev() {
-            let Some(rest) = left.checked_sub(deed.place.end - deed.place.start) else {
+            let length = deed.place.end - deed.place.start + END_BYTES;
+            let Some(rest) = left.checked_sub(length) else {
                 break;
             };
             left = rest;
@@ -378,5 +382,54 @@ fn head_of(line: &JournalLine) -> JournalLine<IgnoredAny> {
             id: *id,
             outcome: *outcome,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(text: &str) -> Vec<FileChange> {
+        vec![FileChange {
+            path: "a.txt".to_owned(),
+            before: None,
+            after: Some(text.repeat(100)),
+        }]
+    }
+
+    #[test]
+    fn a_long_journal_forgets_the_oldest_and_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut journal = Journal::open(folder.path()).unwrap();
+        for text in ["0", "1", "2", "3", "4", "5", "6", "7"] {
+            journal.begin(Act::Edit, 9, text, &change(text)).unwrap();
+            journal.end(Outcome::Done).unwrap();
+        }
+        let last = journal.done().last().cloned().unwrap();
+        let inverse: Vec<FileChange> = change("7").into_iter().map(FileChange::inverse).collect();
+        journal.begin(Act::Undo(last.id), 9, "7", &inverse).unwrap();
+        journal.end(Outcome::Done).unwrap();
+        let length = journal.contents.length;
+        journal.shorten(length).unwrap();
+        assert_eq!((journal.done().len(), journal.undone().len()), (7, 1));
+
+        journal.shorten(length - 1).unwrap();
+        assert!(journal.contents.length <= length / 2);
+        let commands = |journal: &Journal| -> Vec<String> {
+            journal
+                .done()
+                .iter()
+                .map(|deed| deed.command.clone())
+                .collect()
+        };
+        assert_eq!(commands(&journal), ["3", "4", "5", "6"]);
+        assert!(journal.undone().is_empty());
+        journal.begin(Act::Edit, 9, "8", &change("8")).unwrap();
+        journal.end(Outcome::Done).unwrap();
+        let read = Journal::open(folder.path()).unwrap();
+        assert_eq!(commands(&read), ["3", "4", "5", "6", "8"]);
+        for deed in read.done() {
+            assert_eq!(read.files(deed).unwrap(), change(&deed.command));
+        }
     }
 }

@@ -11,6 +11,7 @@ use std::{
 };
 
 use atomic_file::write_atomically;
+use rayon::prelude::*;
 
 use super::{EditStep, TagsError, caption_set::read_if_there, journal_line::FileChange};
 
@@ -32,14 +33,13 @@ impl Transaction<'_> {
     /// # Errors
     /// When a file cannot be read or is not UTF-8.
     pub(super) fn changed_since(&self) -> Result<Vec<PathBuf>, TagsError> {
-        let mut changed = Vec::new();
-        for file in self.files {
+        let changed = |file: &FileChange| -> Result<Option<PathBuf>, TagsError> {
             let path = path_of(self.folder, &file.path)?;
-            if read(&path)? != file.before {
-                changed.push(path);
-            }
-        }
-        Ok(changed)
+            Ok((read(&path)? != file.before).then_some(path))
+        };
+        let changed = self.files.par_iter().map(changed);
+        let changed: Vec<Option<PathBuf>> = changed.collect::<Result<_, TagsError>>()?;
+        Ok(changed.into_iter().flatten().collect())
     }
 
     /// Writes all files, several at a time, each whole or not at all.

@@ -137,7 +137,7 @@ fn what_people_wrote_is_kept_unless_told_otherwise() {
             CaptionMode::Skip,
             "my dog",
             "\u{feff}Blue_Sky,\r\nmore\r\n",
-            "sks, red\n",
+            "sks, red\r\n",
             "mine",
         ),
         (
@@ -151,14 +151,14 @@ fn what_people_wrote_is_kept_unless_told_otherwise() {
             CaptionMode::Append,
             "sks, my dog, red",
             "\u{feff}sks, Blue_Sky, green grass\r\nmore\r\n",
-            "sks, red\n",
+            "sks, red\r\n",
             "sks, mine, red",
         ),
         (
             CaptionMode::Prepend,
             "sks, red, my dog",
             "\u{feff}sks, green grass, Blue_Sky\r\nmore\r\n",
-            "sks, red\n",
+            "sks, red\r\n",
             "sks, red, mine",
         ),
     ] {

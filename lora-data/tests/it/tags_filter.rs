@@ -1,6 +1,6 @@
 //! Filters by example, and against an evaluator that knows nothing of theirs.
 
-use lora_data::tags::{CaptionOptions, CaptionSet, Filter};
+use lora_data::tags::{Caption, CaptionOptions, CaptionSet, Filter};
 use proptest::prelude::*;
 
 use crate::{
@@ -214,7 +214,7 @@ fn filters_agree_with_a_plain_evaluator() {
             .captions()
             .iter()
             .filter(|one| wish.is_fulfilled(one.caption()))
-            .map(|one| one.name())
+            .map(Caption::name)
             .collect();
         prop_assert_eq!(found(&set, &wish.bracketed()), wanted.clone(), "{}", wish.bracketed());
         prop_assert_eq!(found(&set, &wish.terse(0)), wanted, "{}", wish.terse(0));

@@ -82,9 +82,10 @@ impl Parser<'_> {
             if self.scanner.rest().is_empty() {
                 return Err(start.error("this bracket is never closed"));
             }
-            return match self.scanner.takes(")") {
-                true => Ok(inner),
-                false => Err(self.scanner.expected("AND, OR, a comma or \")\"")),
+            return if self.scanner.takes(")") {
+                Ok(inner)
+            } else {
+                Err(self.scanner.expected("AND, OR, a comma or \")\""))
             };
         }
         if let Some(number) = self.number()? {
@@ -128,7 +129,7 @@ impl Parser<'_> {
             let rest = self.scanner.rest().strip_prefix(*field);
             rest.is_some_and(|rest| rest.starts_with(':'))
         };
-        let field = FIELDS.iter().copied().find(|field| is_next(&field))?;
+        let field = FIELDS.iter().copied().find(is_next)?;
         self.scanner.at += field.len() + 1;
         Some(field)
     }
@@ -164,13 +165,12 @@ impl Parser<'_> {
         if let Some(source) = self.scanner.expression()? {
             return TextPattern::expression(source).map_err(|error| malformed(&start, &error));
         }
-        let word = match self.scanner.quoted()? {
-            Some(words) => words,
-            None => {
-                let word = self.scanner.peek_word();
-                self.scanner.at += word.len();
-                word.to_owned()
-            }
+        let word = if let Some(words) = self.scanner.quoted()? {
+            words
+        } else {
+            let word = self.scanner.peek_word();
+            self.scanner.at += word.len();
+            word.to_owned()
         };
         if word.is_empty() {
             return Err(start.expected(what));
