@@ -52,32 +52,51 @@
 //! # assert_eq!(optimizer.state(), saved);
 //! ```
 
+mod adamw;
+mod adamw8bit;
+mod block_codes;
 mod burn_optimizer;
 mod clip;
 mod curve;
+mod dadapt_adam;
+mod distance;
+mod lion;
+mod lion8bit;
+mod moment;
 mod optimizer;
 mod optimizer_config;
+mod rate_groups;
 mod rates;
 mod schedule;
 mod schedule_config;
 mod setting;
+mod sgd;
+mod slots;
 mod state;
 mod state_bytes;
 
 use std::collections::BTreeMap;
 
+// What burn's `#[derive(RecordState)]` looks for at the root of the crate.
+use burn::optim::{RecordState, StateSink, StateSource, join_path};
 use burn::tensor::Tensor;
 
+pub use adamw::AdamwConfig;
+pub use adamw8bit::Adamw8bitConfig;
 pub use burn_optimizer::BurnOptimizer;
 pub use burn_pack::Scalar;
 pub use clip::{clip_global_norm, global_norm};
 pub use curve::{Curve, Decay};
+pub use dadapt_adam::DadaptAdamConfig;
+pub use lion::LionConfig;
+pub use lion8bit::Lion8bitConfig;
 pub use optimizer::{Optimizer, OptimizerError, pair};
-pub use optimizer_config::{AdamwConfig, OptimizerConfig};
+pub use optimizer_config::OptimizerConfig;
 pub use rates::Rates;
 pub use schedule::Schedule;
 pub use schedule_config::{ScheduleConfig, ScheduleKind, Warmup};
 pub use setting::SettingError;
+pub use sgd::SgdConfig;
 pub use state::{State, StateError};
 
 /// Every trainable factor, or its gradient, by key: rank 2, f32, not tracked by autodiff, all on one device.

@@ -64,6 +64,28 @@ pub enum OptimizerError {
         /// Rows and columns that the state was made for.
         state: [usize; 2],
     },
+    /// The learning rates divide the matrices into other groups than the state, probably restored from another run.
+    #[error(
+        "the optimiser's state was made with {} of distinct learning rates, now there are {}: which parts of the network \
+         share a rate must not change within a run",
+        listed(state),
+        listed(rates)
+    )]
+    RateGroups {
+        /// The [groups](Rates::group) of the present rates.
+        rates: Vec<String>,
+        /// Those of the state.
+        state: Vec<String>,
+    },
+}
+
+fn listed(groups: &[String]) -> String {
+    let of = |name: &String| match name.as_str() {
+        "" => "the default".to_owned(),
+        prefix => format!("`{prefix}`"),
+    };
+    let names: Vec<String> = groups.iter().map(of).collect();
+    format!("{} group(s) ({})", groups.len(), names.join(", "))
 }
 
 /// The parameters that have a gradient, in key order; the usual first line of a [step](Optimizer::step).
