@@ -22,6 +22,15 @@ pub trait Optimizer: Send {
         rates: &Rates,
     ) -> Result<(), OptimizerError>;
 
+    /// The matrices to draw with and to save, where they are not `params` themselves: methods without a schedule train
+    /// beside an average, and the average is what they are for.
+    ///
+    /// `params` are those of the last [`step`](Self::step).
+    fn averaged(&self, params: &Matrices) -> Option<Matrices> {
+        let _ = params;
+        None
+    }
+
     /// The whole state, read back to the host: an optimiser of the same config that is restored from it takes the very
     /// same steps, bit for bit.
     fn state(&self) -> State;

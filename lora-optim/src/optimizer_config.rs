@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Adamw8bitConfig, AdamwConfig, DadaptAdamConfig, Lion8bitConfig, LionConfig, Optimizer,
+    AdafactorConfig, Adamw8bitConfig, AdamwConfig, AdamwScheduleFreeConfig, DadaptAdamConfig,
+    DadaptLionConfig, DadaptSgdConfig, Lion8bitConfig, LionConfig, Optimizer, ProdigyConfig,
     SettingError, SgdConfig,
 };
 
@@ -23,8 +24,18 @@ pub enum OptimizerConfig {
     Lion8bit(Lion8bitConfig),
     /// Gradient descent with momentum.
     Sgd(SgdConfig),
+    /// AdamW with row and column sums for second moments.
+    Adafactor(AdafactorConfig),
+    /// AdamW whose average of the way replaces a schedule.
+    AdamwScheduleFree(AdamwScheduleFreeConfig),
     /// Adam that finds its learning rate.
     DadaptAdam(DadaptAdamConfig),
+    /// Lion that finds its learning rate.
+    DadaptLion(DadaptLionConfig),
+    /// Gradient descent that finds its learning rate.
+    DadaptSgd(DadaptSgdConfig),
+    /// Adam that finds its learning rate, faster.
+    Prodigy(ProdigyConfig),
 }
 
 impl Default for OptimizerConfig {
@@ -35,13 +46,18 @@ impl Default for OptimizerConfig {
 
 impl OptimizerConfig {
     /// Every `kind` there is, as it is spelt in a config file.
-    pub const KINDS: [&str; 6] = [
+    pub const KINDS: [&str; 11] = [
         "adamw",
         "adamw8bit",
         "lion",
         "lion8bit",
         "sgd",
+        "adafactor",
+        "adamw-schedule-free",
         "dadapt-adam",
+        "dadapt-lion",
+        "dadapt-sgd",
+        "prodigy",
     ];
 
     /// The name that the field knows it by, such as `AdamW8bit`.
@@ -52,7 +68,28 @@ impl OptimizerConfig {
             Self::Lion(_) => "Lion",
             Self::Lion8bit(_) => "Lion8bit",
             Self::Sgd(_) => "SGD",
+            Self::Adafactor(_) => "Adafactor",
+            Self::AdamwScheduleFree(_) => "AdamWScheduleFree",
             Self::DadaptAdam(_) => "DAdaptAdam",
+            Self::DadaptLion(_) => "DAdaptLion",
+            Self::DadaptSgd(_) => "DAdaptSGD",
+            Self::Prodigy(_) => "Prodigy",
+        }
+    }
+
+    /// Whether it finds its step size by itself, so that the learning rate is a factor on it and 1 is usual.
+    pub fn finds_its_rate(&self) -> bool {
+        match self {
+            Self::DadaptAdam(_) | Self::DadaptLion(_) | Self::DadaptSgd(_) | Self::Prodigy(_) => {
+                true
+            }
+            Self::Adafactor(config) => config.relative_step,
+            Self::Adamw(_)
+            | Self::Adamw8bit(_)
+            | Self::Lion(_)
+            | Self::Lion8bit(_)
+            | Self::Sgd(_)
+            | Self::AdamwScheduleFree(_) => false,
         }
     }
 
@@ -67,7 +104,12 @@ impl OptimizerConfig {
             Self::Lion(config) => config.build(),
             Self::Lion8bit(config) => config.build(),
             Self::Sgd(config) => config.build(),
+            Self::Adafactor(config) => config.build(),
+            Self::AdamwScheduleFree(config) => config.build(),
             Self::DadaptAdam(config) => config.build(),
+            Self::DadaptLion(config) => config.build(),
+            Self::DadaptSgd(config) => config.build(),
+            Self::Prodigy(config) => config.build(),
         }
     }
 }
@@ -119,6 +161,26 @@ mod tests {
             (
                 "kind = 'dadapt-adam'\neps = 0.0\nd0 = 0.0\ngrowth_rate = 1.0",
                 &["eps", "d0", "growth_rate"],
+            ),
+            (
+                "kind = 'dadapt-lion'\nbetas = [0.9, 1.0]\nd0 = -1.0",
+                &["betas", "d0"],
+            ),
+            (
+                "kind = 'dadapt-sgd'\nmomentum = 1.0\nd0 = nan\ngrowth_rate = inf",
+                &["momentum", "d0", "growth_rate"],
+            ),
+            (
+                "kind = 'prodigy'\nbeta3 = 1.0\neps = 0.0\nd0 = 0.0\nd_coef = 0.0\ngrowth_rate = 0.5",
+                &["beta3", "eps", "d0", "d_coef", "growth_rate"],
+            ),
+            (
+                "kind = 'adafactor'\neps = [0.0, 0.0]\nclip_threshold = 0.0\ndecay_rate = 0.8\nwarmup_init = true",
+                &["eps", "eps", "clip_threshold", "decay_rate", "warmup_init"],
+            ),
+            (
+                "kind = 'adamw-schedule-free'\nbetas = [0.0, 1.0]\nr = -1.0\nweight_lr_power = nan",
+                &["betas", "betas", "r", "weight_lr_power"],
             ),
         ] {
             let config = parse(text).expect("well formed");

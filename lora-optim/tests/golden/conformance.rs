@@ -93,10 +93,21 @@ fn traits(config: &OptimizerConfig) -> Traits {
             decay: 1.9 * 0.05,
             ..Traits::at(0.05)
         },
-        // While no gradient has been anything but zero, only the first guess of the distance, 1e-6, decays.
+        OptimizerConfig::Adafactor(_) => Traits::at(0.1),
+        OptimizerConfig::AdamwScheduleFree(_) => Traits::at(0.1),
+        // While no gradient has been anything but zero, the distance is the first guess, 1e-6, and decay goes by it.
         OptimizerConfig::DadaptAdam(_) => Traits {
             settings: "decouple = true",
             decay: 1e-6,
+            ..Traits::at(1.0)
+        },
+        OptimizerConfig::DadaptLion(_) | OptimizerConfig::Prodigy(_) => Traits {
+            decay: 1e-6,
+            ..Traits::at(1.0)
+        },
+        OptimizerConfig::DadaptSgd(_) => Traits {
+            steepest: 10.0,
+            decay: 0.0,
             ..Traits::at(1.0)
         },
     }
