@@ -3,6 +3,8 @@
 //! After Dettmers et al., "8-bit Optimizers via Block-wise Quantization" (arXiv:2110.02861). The 256 values that a code can
 //! stand for lie densest near 0: seven decades, each with twice as many values as the one below.
 
+use std::f64::consts::LN_2;
+
 use burn::{
     optim::{RecordState, StateSink, StateSource},
     tensor::{Device, Int, IntDType, Tensor, TensorData},
@@ -16,13 +18,25 @@ const WORDS: usize = BLOCK / CODES_PER_WORD;
 /// Decades that the values span.
 const DECADES: i32 = 7;
 
+/// Magnitudes are sorted into this many buckets for each factor of two, narrow enough for one middle in each.
+const PER_OCTAVE: f64 = 64.0;
+/// Added to a magnitude before its logarithm is taken, which makes that of 0 a number.
+const FLOOR: f64 = 1e-7;
+/// Octaves from `FLOOR` to 1, rounded up.
+const OCTAVES: f64 = 24.0;
+const BUCKETS: usize = (OCTAVES * PER_OCTAVE) as usize + 1;
+
 /// The values that the 256 codes stand for, in rising order, on the device.
 #[derive(Clone)]
 pub(crate) struct DynamicMap {
     /// `[256]`.
     values: Tensor<1>,
-    /// `[255]`, the middles between neighbours: below it the lower one is nearer.
+    /// `[256]`, the middle between each value and the next: what is above it is nearer to the next. The last is infinite.
     middles: Tensor<1>,
+    /// `[2 * BUCKETS]`, the least code that a number of the bucket can have: first positive numbers, then negative ones.
+    least: Tensor<1, Int>,
+    /// By how much the code of a number can be above the least one.
+    steps: usize,
     /// The code of 0, if negative numbers have codes too.
     signed_zero: Option<i64>,
 }
@@ -44,10 +58,20 @@ impl DynamicMap {
     }
 
     fn new(values: Vec<f32>, device: &Device) -> Self {
-        let middles: Vec<f32> = values
-            .windows(2)
+        let next = values.windows(2);
+        let middles: Vec<f32> = next
             .map(|pair| f32::midpoint(pair[0], pair[1]))
+            .chain([f32::INFINITY])
             .collect();
+        // The code of a number, counted: of a negative one the codes fall while the magnitude grows.
+        let code = |number: f64| middles.partition_point(|middle| f64::from(*middle) < number);
+        let ranges = (0..BUCKETS).map(magnitudes);
+        let positive = ranges.clone().map(|[low, high]| [code(low), code(high)]);
+        let negative = ranges.map(|[low, high]| [code(-high), code(-low)]);
+        let codes: Vec<[usize; 2]> = positive.chain(negative).collect();
+        let steps = codes.iter().map(|[least, most]| most - least).max();
+        let least: Vec<i32> = codes.iter().map(|[least, _]| *least as i32).collect();
+        let least = TensorData::new(least, [codes.len()]);
         let on_device = |values: Vec<f32>| {
             let length = values.len();
             Tensor::from_data(TensorData::new(values, [length]), device)
@@ -55,26 +79,26 @@ impl DynamicMap {
         Self {
             values: on_device(values),
             middles: on_device(middles),
+            least: Tensor::<1, Int>::from_data(least, device).cast(IntDType::I32),
+            steps: steps.unwrap_or(0),
             signed_zero: None,
         }
     }
 
     /// The code of the nearest value for each of `[blocks, 256]` numbers from -1 to 1; of two as near, the lower one.
     ///
-    /// A search by halves without branches: eight look-ups for each number.
+    /// The logarithm only says where to begin, so that its rounding decides nothing.
     fn nearest(&self, numbers: Tensor<2>) -> Tensor<2, Int> {
         let [blocks, _] = numbers.dims();
-        let length = blocks * BLOCK;
-        let numbers: Tensor<1> = numbers.reshape([length]);
-        let mut codes =
-            Tensor::<1, Int>::zeros([length], &numbers.device()).cast(IntDType::I32);
-        for half in (0..8).rev().map(|bit| 1_i64 << bit) {
-            let middle = self
-                .middles
-                .clone()
-                .select(0, codes.clone().add_scalar(half - 1));
-            let above = middle.lower(numbers.clone()).int().cast(IntDType::I32);
-            codes = codes + above.mul_scalar(half);
+        let numbers: Tensor<1> = numbers.reshape([blocks * BLOCK]);
+        let octaves = (numbers.clone().abs() + FLOOR).log() * LN_2.recip();
+        let bucket = ((octaves + OCTAVES) * PER_OCTAVE).int().cast(IntDType::I32);
+        let negative = numbers.clone().lower_elem(0.0).int().cast(IntDType::I32);
+        let bucket = bucket.clamp(0, BUCKETS as i64 - 1) + negative * BUCKETS as i64;
+        let mut codes = self.least.clone().select(0, bucket);
+        for _ in 0..self.steps {
+            let middle = self.middles.clone().select(0, codes.clone());
+            codes = codes + middle.lower(numbers.clone()).int().cast(IntDType::I32);
         }
         codes.reshape([blocks, BLOCK])
     }
@@ -93,6 +117,12 @@ impl DynamicMap {
             .bool_and(codes.clone().equal_elem(zero));
         codes - lost.int().cast(IntDType::I32)
     }
+}
+
+/// The magnitudes of a bucket, from lowest to highest, with some of each neighbour's for the rounding of logarithms.
+fn magnitudes(bucket: usize) -> [f64; 2] {
+    let edge = |place: f64| ((place / PER_OCTAVE - OCTAVES).exp2() - FLOOR).max(0.0);
+    [edge(bucket as f64 - 0.02), edge(bucket as f64 + 1.02)]
 }
 
 /// The 256 values in rising order: for each decade the middles of equal parts of `[0.1, 1]`, then 0 and 1.
@@ -162,7 +192,10 @@ impl BlockCodes {
     pub(crate) fn dequantise(&self, shape: [usize; 2], map: &DynamicMap) -> Tensor<2> {
         let codes = unpacked(&self.words);
         let [blocks, _] = codes.dims();
-        let values: Tensor<1> = map.values.clone().select(0, codes.reshape([blocks * BLOCK]));
+        let values: Tensor<1> = map
+            .values
+            .clone()
+            .select(0, codes.reshape([blocks * BLOCK]));
         let numbers = values.reshape([blocks, BLOCK]) * self.maxima.clone();
         let length = shape.iter().product::<usize>();
         let flat: Tensor<1> = numbers.reshape([blocks * BLOCK]);
@@ -264,7 +297,11 @@ mod tests {
         let numbers = Tensor::<2>::from_data(TensorData::new(numbers, [1, length]), &device);
         for (map, numbers, name) in [
             (DynamicMap::signed(&device), numbers.clone(), "signed"),
-            (DynamicMap::unsigned(&device), numbers.abs(), "unsigned_of_abs"),
+            (
+                DynamicMap::unsigned(&device),
+                numbers.abs(),
+                "unsigned_of_abs",
+            ),
         ] {
             let codes = BlockCodes::quantise(numbers, &map);
             let maxima: Vec<f32> = codes.maxima.clone().try_into_vec_as().expect("on the host");
@@ -292,6 +329,37 @@ mod tests {
     }
 
     #[test]
+    fn a_code_is_the_nearest_also_next_to_a_middle() {
+        let device = Device::flex();
+        for (map, signed) in [
+            (DynamicMap::signed(&device), true),
+            (DynamicMap::unsigned(&device), false),
+        ] {
+            assert!(map.steps <= 2, "{} steps", map.steps);
+            let values = values(signed);
+            let middles = values
+                .windows(2)
+                .map(|pair| f32::midpoint(pair[0], pair[1]));
+            let near = middles.flat_map(|middle| [middle.next_down(), middle, middle.next_up()]);
+            let spread = (-4000..=4000_i32).map(|i| (i as f32 / 500.0).exp2() * 3e-3 - 0.1);
+            let spread = spread.filter(|number| number.abs() <= 1.0 && (signed || *number >= 0.0));
+            let mut numbers: Vec<f32> = near.chain(spread).collect();
+            numbers.resize(numbers.len().next_multiple_of(BLOCK), 0.0);
+            let expected: Vec<i32> = numbers
+                .iter()
+                .map(|number| {
+                    let above = values.windows(2);
+                    let above = above.filter(|pair| f32::midpoint(pair[0], pair[1]) < *number);
+                    above.count() as i32
+                })
+                .collect();
+            let blocks = numbers.len() / BLOCK;
+            let numbers = Tensor::from_data(TensorData::new(numbers, [blocks, BLOCK]), &device);
+            assert_eq!(read(&map.nearest(numbers)), expected);
+        }
+    }
+
+    #[test]
     fn a_tiny_negative_number_keeps_its_sign_and_zero_stays_zero() {
         let device = Device::flex();
         let map = DynamicMap::signed(&device);
@@ -299,7 +367,10 @@ mod tests {
         let back = BlockCodes::quantise(numbers, &map).dequantise([1, 4], &map);
         let back: Vec<f32> = back.try_into_vec_as().expect("on the host");
         assert!(back[2] < 0.0, "{back:?}");
-        assert_eq!([back[0], back[1], back[3]].map(f32::to_bits), [1_f32, 0.0, 0.0].map(f32::to_bits));
+        assert_eq!(
+            [back[0], back[1], back[3]].map(f32::to_bits),
+            [1_f32, 0.0, 0.0].map(f32::to_bits)
+        );
         let zeros = BlockCodes::quantise(Tensor::zeros([3, 100], &device), &map);
         let back: Vec<f32> = zeros
             .dequantise([3, 100], &map)

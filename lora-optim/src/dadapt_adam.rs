@@ -142,8 +142,7 @@ impl DadaptAdam {
             self.memory.matrices.put(key, param.dims(), moments);
         }
 
-        let numerator =
-            old.numerator * decay + step.clone() * total(products) * (1.0 - decay);
+        let numerator = old.numerator * decay + step.clone() * total(products) * (1.0 - decay);
         let estimate = quotient(
             numerator.clone(),
             total(lengths) * (1.0 - decay),
@@ -159,8 +158,7 @@ impl DadaptAdam {
             if config.weight_decay != 0.0 && config.decouple {
                 moved = moved.clone() - moved * (step.clone() * config.weight_decay);
             }
-            *param = moved
-                - moments.first.clone() / (moments.second.clone().sqrt() + config.eps);
+            *param = moved - moments.first.clone() / (moments.second.clone().sqrt() + config.eps);
         }
         let estimate = Estimate { time, d, numerator };
         self.memory.groups.put(name, [1, 1], estimate);

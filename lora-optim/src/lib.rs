@@ -4,7 +4,7 @@
 //! the same keys, and the [`Rates`] of this step. Three seams, each one small trait or function:
 //!
 //! - [`Optimizer`] moves the parameters. [`OptimizerConfig`] names the ones that a config file can ask for, and
-//!   [`BurnOptimizer`] lets any per-tensor optimiser of burn in.
+//!   [`BurnOptimizer`] lets any per-tensor optimiser of burn in. Nothing in a step waits for the device.
 //! - [`Schedule`] says with which factor of the base rate a step runs; it is a pure function of the step, so it has no
 //!   state to save. [`ScheduleConfig`] names diffusers' six.
 //! - [`clip_global_norm`] bounds the gradients of one step together.

@@ -63,7 +63,8 @@ impl ProdigyConfig {
     pub(crate) fn build(&self) -> Result<Box<dyn Optimizer>, Vec<SettingError>> {
         let problems = [
             setting::betas(&self.betas),
-            self.beta3.map_or(Vec::new(), |beta3| setting::part("beta3", beta3)),
+            self.beta3
+                .map_or(Vec::new(), |beta3| setting::part("beta3", beta3)),
             setting::positive("eps", self.eps),
             setting::not_negative("weight_decay", self.weight_decay),
             setting::positive("d0", self.d0),
@@ -212,8 +213,7 @@ impl Prodigy {
             if config.weight_decay != 0.0 && config.decouple {
                 moved = moved.clone() - moved * (step.clone() * config.weight_decay);
             }
-            let denominator =
-                moments.second.clone().sqrt() + estimate.d.clone() * config.eps;
+            let denominator = moments.second.clone().sqrt() + estimate.d.clone() * config.eps;
             *param = moved - moments.first.clone() / denominator * step.clone();
         }
         self.memory.groups.put(name, [1, 1], estimate);

@@ -55,12 +55,18 @@ impl<S: RecordState, G: RecordState> RateGroups<S, G> {
         let mut state = self.matrices.state();
         let groups = self.groups.state();
         let named = |name: String| format!("{GROUP}{name}");
-        state
-            .tensors
-            .extend(groups.tensors.into_iter().map(|(name, value)| (named(name), value)));
-        state
-            .scalars
-            .extend(groups.scalars.into_iter().map(|(name, value)| (named(name), value)));
+        state.tensors.extend(
+            groups
+                .tensors
+                .into_iter()
+                .map(|(name, value)| (named(name), value)),
+        );
+        state.scalars.extend(
+            groups
+                .scalars
+                .into_iter()
+                .map(|(name, value)| (named(name), value)),
+        );
         state
     }
 

@@ -124,8 +124,7 @@ impl Optimizer for AdamwScheduleFree {
             }
             // With x the average, y the matrix and z the fast sequence, y = β x + (1 - β) z before and after; x moves
             // by `new` of its way to the old z, and both by their parts of the step.
-            let moved = param.clone() * (1.0 - new)
-                + old.fast.clone() * new
+            let moved = param.clone() * (1.0 - new) + old.fast.clone() * new
                 - step.clone() * (rate * (1.0 - beta1 * (1.0 - new)));
             let fast = old.fast - step * rate;
             *param = moved;

@@ -6,7 +6,7 @@ use lora_optim::{
     Schedule, State, StateError,
 };
 
-use super::{bits, matrix, values};
+use super::{bits, matrix, quadratic::Quadratic, values};
 
 const WEIGHT_DECAY: f32 = 0.1;
 const STEPS: u64 = 200;
@@ -120,65 +120,6 @@ impl Row {
 
     fn rates(&self) -> Rates {
         Rates::new(self.traits.rate)
-    }
-}
-
-/// The loss `sum(curvature * (x - target)^2) / 2` over two matrices, with curvatures from 1 to `worst`.
-struct Quadratic {
-    target: Matrices,
-    curvature: Matrices,
-}
-
-impl Quadratic {
-    fn new(worst: f32) -> Self {
-        let fill = |of: &dyn Fn(usize) -> f32| -> Matrices {
-            let first = (0..12).map(of).collect();
-            let second = (12..20).map(of).collect();
-            [
-                ("down".into(), matrix(first, [3, 4])),
-                ("up".into(), matrix(second, [4, 2])),
-            ]
-            .into()
-        };
-        let target = fill(&|i| (i as f32 * 0.7).sin() + 0.3);
-        let curvature = fill(&|i| worst.powf(i as f32 / 19.0));
-        Self { target, curvature }
-    }
-
-    fn start(&self) -> Matrices {
-        self.target
-            .iter()
-            .map(|(key, target)| (key.clone(), target.zeros_like()))
-            .collect()
-    }
-
-    fn grads(&self, at: &Matrices) -> Matrices {
-        let grad = |key: &String| {
-            (at[key].clone() - self.target[key].clone()) * self.curvature[key].clone()
-        };
-        at.keys().map(|key| (key.clone(), grad(key))).collect()
-    }
-
-    fn loss(&self, at: &Matrices) -> f32 {
-        let of = |(key, grad)| {
-            (at[&key].clone() - self.target[&key].clone())
-                .mul(grad)
-                .sum()
-                .into_scalar::<f32>()
-        };
-        self.grads(at).into_iter().map(of).sum::<f32>() / 2.0
-    }
-
-    fn walk(
-        &self,
-        optimizer: &mut dyn Optimizer,
-        params: &mut Matrices,
-        rates: &Rates,
-        steps: u64,
-    ) {
-        for _ in 0..steps {
-            optimizer.step(params, self.grads(params), rates).unwrap();
-        }
     }
 }
 

@@ -193,12 +193,7 @@ fn adamw_schedule_free_and_its_average_equal_schedulefree() {
 }
 
 /// Takes the stored steps and compares every stored snapshot of `case`.
-fn compare(
-    case: &str,
-    config: &OptimizerConfig,
-    tolerance: f32,
-    rate_at: impl Fn(usize) -> f64,
-) {
+fn compare(case: &str, config: &OptimizerConfig, tolerance: f32, rate_at: impl Fn(usize) -> f64) {
     let differences = differences(case, config, rate_at);
     assert!(
         differences.len() >= 13,
