@@ -4,7 +4,7 @@
 //! the same keys, and the [`Rates`] of this step. Three seams, each one small trait or function:
 //!
 //! - [`Optimizer`] moves the parameters. [`OptimizerConfig`] names the ones that a config file can ask for, and
-//!   [`BurnOptimizer`] lets any per-tensor optimiser of burn in.
+//!   [`BurnOptimizer`] lets any per-tensor optimiser of burn in. Nothing in a step waits for the device.
 //! - [`Schedule`] says with which factor of the base rate a step runs; it is a pure function of the step, so it has no
 //!   state to save. [`ScheduleConfig`] names diffusers' six.
 //! - [`clip_global_norm`] bounds the gradients of one step together.
@@ -52,32 +52,61 @@
 //! # assert_eq!(optimizer.state(), saved);
 //! ```
 
+mod adafactor;
+mod adamw;
+mod adamw8bit;
+mod block_codes;
 mod burn_optimizer;
 mod clip;
 mod curve;
+mod dadapt_adam;
+mod dadapt_lion;
+mod dadapt_sgd;
+mod distance;
+mod lion;
+mod lion8bit;
+mod moment;
 mod optimizer;
 mod optimizer_config;
+mod prodigy;
+mod rate_groups;
 mod rates;
 mod schedule;
 mod schedule_config;
+mod schedule_free;
 mod setting;
+mod sgd;
+mod slots;
 mod state;
 mod state_bytes;
 
 use std::collections::BTreeMap;
 
+// What burn's `#[derive(RecordState)]` looks for at the root of the crate.
+use burn::optim::{RecordState, StateSink, StateSource, join_path};
 use burn::tensor::Tensor;
 
+pub use adafactor::AdafactorConfig;
+pub use adamw::AdamwConfig;
+pub use adamw8bit::Adamw8bitConfig;
 pub use burn_optimizer::BurnOptimizer;
 pub use burn_pack::Scalar;
 pub use clip::{clip_global_norm, global_norm};
 pub use curve::{Curve, Decay};
+pub use dadapt_adam::DadaptAdamConfig;
+pub use dadapt_lion::DadaptLionConfig;
+pub use dadapt_sgd::DadaptSgdConfig;
+pub use lion::LionConfig;
+pub use lion8bit::Lion8bitConfig;
 pub use optimizer::{Optimizer, OptimizerError, pair};
-pub use optimizer_config::{AdamwConfig, OptimizerConfig};
+pub use optimizer_config::OptimizerConfig;
+pub use prodigy::ProdigyConfig;
 pub use rates::Rates;
 pub use schedule::Schedule;
 pub use schedule_config::{ScheduleConfig, ScheduleKind, Warmup};
+pub use schedule_free::AdamwScheduleFreeConfig;
 pub use setting::SettingError;
+pub use sgd::SgdConfig;
 pub use state::{State, StateError};
 
 /// Every trainable factor, or its gradient, by key: rank 2, f32, not tracked by autodiff, all on one device.

@@ -22,6 +22,15 @@ pub trait Optimizer: Send {
         rates: &Rates,
     ) -> Result<(), OptimizerError>;
 
+    /// The matrices to draw with and to save, where they are not `params` themselves: methods without a schedule train
+    /// beside an average, and the average is what they are for.
+    ///
+    /// `params` are those of the last [`step`](Self::step).
+    fn averaged(&self, params: &Matrices) -> Option<Matrices> {
+        let _ = params;
+        None
+    }
+
     /// The whole state, read back to the host: an optimiser of the same config that is restored from it takes the very
     /// same steps, bit for bit.
     fn state(&self) -> State;
@@ -64,6 +73,28 @@ pub enum OptimizerError {
         /// Rows and columns that the state was made for.
         state: [usize; 2],
     },
+    /// The learning rates divide the matrices into other groups than the state, probably restored from another run.
+    #[error(
+        "the optimiser's state was made with {} of distinct learning rates, now there are {}: which parts of the network \
+         share a rate must not change within a run",
+        listed(state),
+        listed(rates)
+    )]
+    RateGroups {
+        /// The [groups](Rates::group) of the present rates.
+        rates: Vec<String>,
+        /// Those of the state.
+        state: Vec<String>,
+    },
+}
+
+fn listed(groups: &[String]) -> String {
+    let of = |name: &String| match name.as_str() {
+        "" => "the default".to_owned(),
+        prefix => format!("`{prefix}`"),
+    };
+    let names: Vec<String> = groups.iter().map(of).collect();
+    format!("{} group(s) ({})", groups.len(), names.join(", "))
 }
 
 /// The parameters that have a gradient, in key order; the usual first line of a [step](Optimizer::step).

@@ -2,16 +2,40 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BurnOptimizer, Optimizer, SettingError, setting};
+use crate::{
+    AdafactorConfig, Adamw8bitConfig, AdamwConfig, AdamwScheduleFreeConfig, DadaptAdamConfig,
+    DadaptLionConfig, DadaptSgdConfig, Lion8bitConfig, LionConfig, Optimizer, ProdigyConfig,
+    SettingError, SgdConfig,
+};
 
 /// The optimisers that a config file can name with `kind`; code may pass any [`Optimizer`] instead.
 ///
-/// A new one is a variant here, its settings below, and a row of `tests/golden/conformance.rs`.
+/// A new one is a variant here, its settings in a file of its own, and a row of `tests/golden/conformance.rs`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum OptimizerConfig {
     /// Adam with decoupled weight decay.
     Adamw(AdamwConfig),
+    /// AdamW with moments in eight bits.
+    Adamw8bit(Adamw8bitConfig),
+    /// Steps by the sign of a momentum.
+    Lion(LionConfig),
+    /// Lion with its momentum in eight bits.
+    Lion8bit(Lion8bitConfig),
+    /// Gradient descent with momentum.
+    Sgd(SgdConfig),
+    /// AdamW with row and column sums for second moments.
+    Adafactor(AdafactorConfig),
+    /// AdamW whose average of the way replaces a schedule.
+    AdamwScheduleFree(AdamwScheduleFreeConfig),
+    /// Adam that finds its learning rate.
+    DadaptAdam(DadaptAdamConfig),
+    /// Lion that finds its learning rate.
+    DadaptLion(DadaptLionConfig),
+    /// Gradient descent that finds its learning rate.
+    DadaptSgd(DadaptSgdConfig),
+    /// Adam that finds its learning rate, faster.
+    Prodigy(ProdigyConfig),
 }
 
 impl Default for OptimizerConfig {
@@ -22,7 +46,52 @@ impl Default for OptimizerConfig {
 
 impl OptimizerConfig {
     /// Every `kind` there is, as it is spelt in a config file.
-    pub const KINDS: [&str; 1] = ["adamw"];
+    pub const KINDS: [&str; 11] = [
+        "adamw",
+        "adamw8bit",
+        "lion",
+        "lion8bit",
+        "sgd",
+        "adafactor",
+        "adamw-schedule-free",
+        "dadapt-adam",
+        "dadapt-lion",
+        "dadapt-sgd",
+        "prodigy",
+    ];
+
+    /// The name that the field knows it by, such as `AdamW8bit`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Adamw(_) => "AdamW",
+            Self::Adamw8bit(_) => "AdamW8bit",
+            Self::Lion(_) => "Lion",
+            Self::Lion8bit(_) => "Lion8bit",
+            Self::Sgd(_) => "SGD",
+            Self::Adafactor(_) => "Adafactor",
+            Self::AdamwScheduleFree(_) => "AdamWScheduleFree",
+            Self::DadaptAdam(_) => "DAdaptAdam",
+            Self::DadaptLion(_) => "DAdaptLion",
+            Self::DadaptSgd(_) => "DAdaptSGD",
+            Self::Prodigy(_) => "Prodigy",
+        }
+    }
+
+    /// Whether it finds its step size by itself, so that the learning rate is a factor on it and 1 is usual.
+    pub fn finds_its_rate(&self) -> bool {
+        match self {
+            Self::DadaptAdam(_) | Self::DadaptLion(_) | Self::DadaptSgd(_) | Self::Prodigy(_) => {
+                true
+            }
+            Self::Adafactor(config) => config.relative_step,
+            Self::Adamw(_)
+            | Self::Adamw8bit(_)
+            | Self::Lion(_)
+            | Self::Lion8bit(_)
+            | Self::Sgd(_)
+            | Self::AdamwScheduleFree(_) => false,
+        }
+    }
 
     /// A fresh optimiser.
     ///
@@ -31,67 +100,18 @@ impl OptimizerConfig {
     pub fn build(&self) -> Result<Box<dyn Optimizer>, Vec<SettingError>> {
         match self {
             Self::Adamw(config) => config.build(),
+            Self::Adamw8bit(config) => config.build(),
+            Self::Lion(config) => config.build(),
+            Self::Lion8bit(config) => config.build(),
+            Self::Sgd(config) => config.build(),
+            Self::Adafactor(config) => config.build(),
+            Self::AdamwScheduleFree(config) => config.build(),
+            Self::DadaptAdam(config) => config.build(),
+            Self::DadaptLion(config) => config.build(),
+            Self::DadaptSgd(config) => config.build(),
+            Self::Prodigy(config) => config.build(),
         }
     }
-}
-
-/// AdamW with PyTorch's defaults (`torch.optim.AdamW`; Loshchilov and Hutter, arXiv:1711.05101).
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct AdamwConfig {
-    /// Decay of the running means of the gradient and of its square.
-    pub betas: [f64; 2],
-    /// Added to the root of the second moment.
-    pub eps: f64,
-    /// Part of the matrix, times the learning rate, that each step takes away.
-    pub weight_decay: f64,
-}
-
-impl Default for AdamwConfig {
-    fn default() -> Self {
-        Self {
-            betas: [0.9, 0.999],
-            eps: 1e-8,
-            weight_decay: 1e-2,
-        }
-    }
-}
-
-impl AdamwConfig {
-    fn build(&self) -> Result<Box<dyn Optimizer>, Vec<SettingError>> {
-        let problems = [
-            beta_problems(self.betas),
-            not_negative("eps", self.eps),
-            not_negative("weight_decay", self.weight_decay),
-        ];
-        setting::build(problems.concat(), || -> Box<dyn Optimizer> {
-            let config = burn::optim::AdamWConfig::new()
-                .with_beta_1(self.betas[0] as f32)
-                .with_beta_2(self.betas[1] as f32)
-                .with_epsilon(self.eps as f32)
-                .with_weight_decay(self.weight_decay as f32);
-            Box::new(BurnOptimizer::new(config.build()))
-        })
-    }
-}
-
-fn beta_problems(betas: [f64; 2]) -> Vec<SettingError> {
-    let problem = |beta: f64| {
-        setting::require(
-            (0.0..1.0).contains(&beta),
-            "betas",
-            "at least 0 and below 1",
-            beta,
-        )
-    };
-    betas.into_iter().filter_map(problem).collect()
-}
-
-fn not_negative(setting: &'static str, value: f64) -> Vec<SettingError> {
-    let valid = value >= 0.0 && value.is_finite();
-    setting::require(valid, setting, "0 or above", value)
-        .into_iter()
-        .collect()
 }
 
 #[cfg(test)]
@@ -123,10 +143,50 @@ mod tests {
 
     #[test]
     fn all_settings_out_of_range_are_named_at_once() {
-        let config = parse("kind = 'adamw'\nbetas = [1.0, 0.9]\neps = -1.0\nweight_decay = nan")
-            .expect("well formed");
-        let problems = config.build().err().expect("three problems");
-        let named: Vec<_> = problems.iter().map(|problem| problem.setting).collect();
-        assert_eq!(named, ["betas", "eps", "weight_decay"]);
+        for (text, expected) in [
+            (
+                "kind = 'adamw'\nbetas = [1.0, 0.9]\neps = -1.0\nweight_decay = nan",
+                &["betas", "eps", "weight_decay"][..],
+            ),
+            (
+                "kind = 'adamw8bit'\nbetas = [0.9, 1.5]\neps = inf\nweight_decay = -1.0",
+                &["betas", "eps", "weight_decay"],
+            ),
+            ("kind = 'lion'\nbetas = [-0.1, 1.0]", &["betas", "betas"]),
+            ("kind = 'lion8bit'\nweight_decay = -1.0", &["weight_decay"]),
+            (
+                "kind = 'sgd'\nmomentum = 1.0\nweight_decay = inf",
+                &["momentum", "weight_decay"],
+            ),
+            (
+                "kind = 'dadapt-adam'\neps = 0.0\nd0 = 0.0\ngrowth_rate = 1.0",
+                &["eps", "d0", "growth_rate"],
+            ),
+            (
+                "kind = 'dadapt-lion'\nbetas = [0.9, 1.0]\nd0 = -1.0",
+                &["betas", "d0"],
+            ),
+            (
+                "kind = 'dadapt-sgd'\nmomentum = 1.0\nd0 = nan\ngrowth_rate = inf",
+                &["momentum", "d0", "growth_rate"],
+            ),
+            (
+                "kind = 'prodigy'\nbeta3 = 1.0\neps = 0.0\nd0 = 0.0\nd_coef = 0.0\ngrowth_rate = 0.5",
+                &["beta3", "eps", "d0", "d_coef", "growth_rate"],
+            ),
+            (
+                "kind = 'adafactor'\neps = [0.0, 0.0]\nclip_threshold = 0.0\ndecay_rate = 0.8\nwarmup_init = true",
+                &["eps", "eps", "clip_threshold", "decay_rate", "warmup_init"],
+            ),
+            (
+                "kind = 'adamw-schedule-free'\nbetas = [0.0, 1.0]\nr = -1.0\nweight_lr_power = nan",
+                &["betas", "betas", "r", "weight_lr_power"],
+            ),
+        ] {
+            let config = parse(text).expect("well formed");
+            let problems = config.build().err().expect("problems");
+            let named: Vec<_> = problems.iter().map(|problem| problem.setting).collect();
+            assert_eq!(named, expected, "{text}");
+        }
     }
 }

@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 pub struct Rates {
     default: f64,
     by_prefix: BTreeMap<String, f64>,
+    /// Of all rates alike.
+    factor: f64,
 }
 
 impl Rates {
@@ -19,6 +21,7 @@ impl Rates {
         Self {
             default,
             by_prefix: BTreeMap::new(),
+            factor: 1.0,
         }
     }
 
@@ -30,6 +33,35 @@ impl Rates {
 
     /// The rate of `key`.
     pub fn at(&self, key: &str) -> f64 {
+        self.base(key) * self.factor
+    }
+
+    /// The name of the group that `key` belongs to: the keys with one rate, however it is [scaled](Self::scaled).
+    ///
+    /// It is the first prefix with that rate, and `""` where it is the default. Optimisers that estimate a step size
+    /// (D-Adaptation, Prodigy) estimate one for each group.
+    pub fn group(&self, key: &str) -> &str {
+        let base = self.base(key).to_bits();
+        if self.default.to_bits() == base {
+            return "";
+        }
+        let named = self.by_prefix.iter();
+        named
+            .filter(|(_, rate)| rate.to_bits() == base)
+            .map(|(prefix, _)| prefix.as_str())
+            .next()
+            .unwrap_or("")
+    }
+
+    /// All rates times `factor`, which is how a [`Schedule`](crate::Schedule) is applied.
+    pub fn scaled(&self, factor: f64) -> Self {
+        Self {
+            factor: self.factor * factor,
+            ..self.clone()
+        }
+    }
+
+    fn base(&self, key: &str) -> f64 {
         let prefixed = self
             .by_prefix
             .iter()
@@ -37,18 +69,6 @@ impl Rates {
         prefixed
             .max_by_key(|(prefix, _)| prefix.len())
             .map_or(self.default, |(_, rate)| *rate)
-    }
-
-    /// All rates times `factor`, which is how a [`Schedule`](crate::Schedule) is applied.
-    pub fn scaled(&self, factor: f64) -> Self {
-        Self {
-            default: self.default * factor,
-            by_prefix: self
-                .by_prefix
-                .iter()
-                .map(|(prefix, rate)| (prefix.clone(), rate * factor))
-                .collect(),
-        }
     }
 }
 
@@ -74,5 +94,19 @@ mod tests {
     fn a_factor_scales_every_rate() {
         let rates = Rates::new(1.0).with_prefix("te", 2.0).scaled(0.5);
         assert_eq!((rates.at("unet"), rates.at("te")), (0.5, 1.0));
+    }
+
+    #[test]
+    fn keys_of_one_rate_are_one_group_also_while_all_rates_are_zero() {
+        let rates = Rates::new(1.0)
+            .with_prefix("te", 0.5)
+            .with_prefix("te2", 0.5)
+            .with_prefix("up", 1.0);
+        for rates in [rates.scaled(0.0), rates] {
+            assert_eq!(
+                ["unet", "te1", "te2", "up"].map(|key| rates.group(key)),
+                ["", "te", "te", ""]
+            );
+        }
     }
 }

@@ -12,6 +12,7 @@ use lora_core::{
     lora_file::{ModelHashes, NoiseFacts, TrainingFacts},
 };
 use lora_data::{Dataset, tag_frequency};
+use serde_json::Value;
 
 use crate::{
     Plan,
@@ -139,11 +140,40 @@ pub(crate) fn now() -> f64 {
         .map_or(0.0, |since| since.as_secs_f64())
 }
 
+/// Name and settings in the form of kohya's files: `AdamW(betas=(0.9, 0.999),eps=1e-8,weight_decay=0.01)`.
 fn optimizer_name(config: &OptimizerConfig) -> String {
-    match config {
-        OptimizerConfig::Adamw(adamw) => format!(
-            "AdamW(betas=({}, {}),eps={},weight_decay={})",
-            adamw.betas[0], adamw.betas[1], adamw.eps, adamw.weight_decay
-        ),
+    let Ok(Value::Object(settings)) = serde_json::to_value(config) else {
+        return config.name().to_owned();
+    };
+    let settings = settings
+        .iter()
+        .filter(|(key, value)| *key != "kind" && !value.is_null());
+    let settings: Vec<String> = settings
+        .map(|(key, value)| match value {
+            Value::Array(parts) => {
+                let parts: Vec<String> = parts.iter().map(Value::to_string).collect();
+                format!("{key}=({})", parts.join(", "))
+            }
+            value => format!("{key}={value}"),
+        })
+        .collect();
+    format!("{}({})", config.name(), settings.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_optimizer_is_named_with_its_settings() {
+        let name = |text: &str| optimizer_name(&toml::from_str(text).expect("a config"));
+        assert_eq!(
+            name("kind = 'adamw'"),
+            "AdamW(betas=(0.9, 0.999),eps=1e-8,weight_decay=0.01)"
+        );
+        assert_eq!(
+            name("kind = 'sgd'"),
+            "SGD(momentum=0.9,nesterov=true,weight_decay=0.0)"
+        );
     }
 }

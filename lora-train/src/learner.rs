@@ -11,6 +11,8 @@ pub struct Learner {
     model: BaseModel,
     /// The adapters' matrices, without gradient tracking.
     params: Matrices,
+    /// What the model draws and is saved with, where the optimiser has something better than `params` for that.
+    averaged: Option<Matrices>,
     /// Gradients gathered since the last step.
     grads: Matrices,
     optimizer: Box<dyn Optimizer>,
@@ -24,6 +26,7 @@ impl Learner {
         Self {
             model,
             params,
+            averaged: None,
             grads: Matrices::new(),
             optimizer,
             max_grad_norm,
@@ -40,7 +43,7 @@ impl Learner {
         &mut self.model
     }
 
-    /// The adapters' matrices.
+    /// The adapters' matrices as they are trained; the model may hold an [average](Optimizer::averaged).
     pub fn params(&self) -> &Matrices {
         &self.params
     }
@@ -79,7 +82,7 @@ impl Learner {
             };
             self.grads.insert(key, sum);
         }
-        self.model.set_factors(&self.params);
+        self.show();
         loss.inner()
     }
 
@@ -95,7 +98,14 @@ impl Learner {
             global_norm(&grads)
         };
         self.optimizer.step(&mut self.params, grads, rates)?;
-        self.model.set_factors(&self.params);
+        self.averaged = self.optimizer.averaged(&self.params);
+        self.show();
         Ok(norm)
+    }
+
+    /// Puts the matrices into the model that are to be drawn with and saved.
+    fn show(&mut self) {
+        let shown = self.averaged.as_ref().unwrap_or(&self.params);
+        self.model.set_factors(shown);
     }
 }

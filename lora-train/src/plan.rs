@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::{
     BucketPlan, FolderPlan, FramingPlan, Prompt, TrainError, bucket_plans,
-    config::TrainConfig,
+    config::{OptimizerConfig, TrainConfig},
     folder_plans,
     lint::{Finding, LongestText, RULES, lint, tokenizer},
 };
@@ -162,7 +162,7 @@ impl Plan {
             buckets: bucket_plans(data, config.train.batch_size),
             folders: folder_plans(data),
             findings: lint(config, data, tokenizer),
-            notes: notes.to_vec(),
+            notes: [notes, &rate_notes(config)].concat(),
         })
     }
 }
@@ -301,6 +301,40 @@ pub(crate) fn problems(config: &TrainConfig) -> Vec<String> {
     );
     problems.extend(part_problems(config));
     problems
+}
+
+/// Below it, a factor on a rate that the optimiser finds is more likely a rate that was meant for another optimiser.
+const ODD_FACTOR: f64 = 0.1;
+
+/// What to know about the learning rates where the optimiser finds its own.
+fn rate_notes(config: &TrainConfig) -> Vec<String> {
+    if !config.optimizer.finds_its_rate() {
+        return Vec::new();
+    }
+    let name = config.optimizer.name();
+    let rates = [
+        ("train.unet_lr", config.train.unet_lr),
+        ("train.text_lr", config.train.text_lr),
+    ];
+    let used = || rates.iter().filter(|(_, rate)| *rate > 0.0);
+    let mut notes: Vec<String> = used()
+        .filter(|(_, rate)| *rate < ODD_FACTOR)
+        .map(|(key, rate)| {
+            format!(
+                "{name} finds its own learning rate, and {key} is a factor on it: 1 is usual, {rate} makes it {:.0} \
+                 times slower",
+                rate.recip()
+            )
+        })
+        .collect();
+    let estimates = !matches!(config.optimizer, OptimizerConfig::Adafactor(_));
+    let differ = rates[0].1.to_bits() != rates[1].1.to_bits();
+    if estimates && differ && used().count() == 2 {
+        notes.push(format!(
+            "train.unet_lr and train.text_lr differ, so {name} makes an estimate each for the UNet and the text encoder"
+        ));
+    }
+    notes
 }
 
 /// What is wrong with adapters, optimiser, schedule and prompts, each in its own words.

@@ -1,15 +1,12 @@
 //! What every optimiser that a config can name must keep, one test per promise, each over the whole table.
 
-use burn::{
-    optim::{AdanConfig, LionConfig},
-    tensor::Device,
-};
+use burn::{optim::AdanConfig, tensor::Device};
 use lora_optim::{
     BurnOptimizer, Curve, Decay, Matrices, Optimizer, OptimizerConfig, OptimizerError, Rates,
     Schedule, State, StateError,
 };
 
-use super::{bits, matrix, values};
+use super::{bits, matrix, quadratic::Quadratic, values};
 
 const WEIGHT_DECAY: f32 = 0.1;
 const STEPS: u64 = 200;
@@ -18,46 +15,101 @@ const STEPS: u64 = 200;
 struct Row {
     name: &'static str,
     build: Box<dyn Fn() -> Box<dyn Optimizer>>,
-    /// A rate at which it solves the problems below, whose solutions are about 1 away.
-    rate: f64,
+    traits: Traits,
 }
 
-/// Every kind of [`OptimizerConfig`], and two of burn's own to prove the adapter.
+/// What differs between optimisers, all of them right.
+#[derive(Clone, Copy)]
+struct Traits {
+    /// A rate at which it solves the problems below, whose solutions are about 1 away.
+    rate: f64,
+    /// Settings that the tests need, as lines of a config.
+    settings: &'static str,
+    /// The largest curvature, beside one of 1, that it copes with at that rate.
+    steepest: f32,
+    /// What the first step takes of a matrix whose gradient is zero, as a multiple of the weight decay.
+    decay: f64,
+}
+
+impl Traits {
+    /// Of an optimiser that looks at each element alone and decays weights as AdamW does.
+    fn at(rate: f64) -> Self {
+        Self {
+            rate,
+            settings: "",
+            steepest: 1e4,
+            decay: rate,
+        }
+    }
+}
+
+/// Every kind of [`OptimizerConfig`], and one of burn's own to prove the adapter.
 fn table(weight_decay: f32) -> Vec<Row> {
-    let lion = LionConfig::new().with_weight_decay(weight_decay).build();
     let adan = AdanConfig::new()
         .with_weight_decay(weight_decay)
         .with_no_prox(true)
         .build();
-    let mut rows = vec![
-        Row {
-            name: "burn's Lion",
-            build: Box::new(move || Box::new(BurnOptimizer::new(lion.clone()))),
-            rate: 0.03,
-        },
-        Row {
-            name: "burn's Adan",
-            build: Box::new(move || Box::new(BurnOptimizer::new(adan.clone()))),
-            rate: 0.1,
-        },
-    ];
+    let mut rows = vec![Row {
+        name: "burn's Adan",
+        build: Box::new(move || Box::new(BurnOptimizer::new(adan.clone()))),
+        traits: Traits::at(0.1),
+    }];
     for name in OptimizerConfig::KINDS {
-        let config: OptimizerConfig =
-            toml::from_str(&format!("kind = '{name}'\nweight_decay = {weight_decay:?}")).unwrap();
-        let rate = rate(&config);
+        let parse = |settings: &str| -> OptimizerConfig {
+            toml::from_str(&format!(
+                "kind = '{name}'\nweight_decay = {weight_decay:?}\n{settings}"
+            ))
+            .unwrap()
+        };
+        let traits = traits(&parse(""));
+        let config = parse(traits.settings);
         rows.push(Row {
             name,
             build: Box::new(move || config.build().unwrap()),
-            rate,
+            traits,
         });
     }
     rows
 }
 
-/// A new kind does not compile until it has its rate here.
-fn rate(config: &OptimizerConfig) -> f64 {
+/// A new kind does not compile until it has its row here.
+fn traits(config: &OptimizerConfig) -> Traits {
     match config {
-        OptimizerConfig::Adamw(_) => 0.1,
+        OptimizerConfig::Adamw(_) => Traits::at(0.1),
+        // The matrices here are small, and are to be kept in eight bits all the same.
+        OptimizerConfig::Adamw8bit(_) => Traits {
+            settings: "min_8bit_size = 0",
+            ..Traits::at(0.1)
+        },
+        OptimizerConfig::Lion(_) => Traits::at(0.03),
+        OptimizerConfig::Lion8bit(_) => Traits {
+            settings: "min_8bit_size = 0",
+            ..Traits::at(0.03)
+        },
+        // One rate for all elements: a gradient a hundred times as steep needs a rate a hundred times as small. Weight
+        // decay is part of the gradient, which Nesterov's momentum counts 1.9 times at first.
+        OptimizerConfig::Sgd(_) => Traits {
+            steepest: 10.0,
+            decay: 1.9 * 0.05,
+            ..Traits::at(0.05)
+        },
+        OptimizerConfig::Adafactor(_) => Traits::at(0.1),
+        OptimizerConfig::AdamwScheduleFree(_) => Traits::at(0.1),
+        // While no gradient has been anything but zero, the distance is the first guess, 1e-6, and decay goes by it.
+        OptimizerConfig::DadaptAdam(_) => Traits {
+            settings: "decouple = true",
+            decay: 1e-6,
+            ..Traits::at(1.0)
+        },
+        OptimizerConfig::DadaptLion(_) | OptimizerConfig::Prodigy(_) => Traits {
+            decay: 1e-6,
+            ..Traits::at(1.0)
+        },
+        OptimizerConfig::DadaptSgd(_) => Traits {
+            steepest: 10.0,
+            decay: 0.0,
+            ..Traits::at(1.0)
+        },
     }
 }
 
@@ -67,66 +119,7 @@ impl Row {
     }
 
     fn rates(&self) -> Rates {
-        Rates::new(self.rate)
-    }
-}
-
-/// The loss `sum(curvature * (x - target)^2) / 2` over two matrices, with curvatures from 1 to `worst`.
-struct Quadratic {
-    target: Matrices,
-    curvature: Matrices,
-}
-
-impl Quadratic {
-    fn new(worst: f32) -> Self {
-        let fill = |of: &dyn Fn(usize) -> f32| -> Matrices {
-            let first = (0..12).map(of).collect();
-            let second = (12..20).map(of).collect();
-            [
-                ("down".into(), matrix(first, [3, 4])),
-                ("up".into(), matrix(second, [4, 2])),
-            ]
-            .into()
-        };
-        let target = fill(&|i| (i as f32 * 0.7).sin() + 0.3);
-        let curvature = fill(&|i| worst.powf(i as f32 / 19.0));
-        Self { target, curvature }
-    }
-
-    fn start(&self) -> Matrices {
-        self.target
-            .iter()
-            .map(|(key, target)| (key.clone(), target.zeros_like()))
-            .collect()
-    }
-
-    fn grads(&self, at: &Matrices) -> Matrices {
-        let grad = |key: &String| {
-            (at[key].clone() - self.target[key].clone()) * self.curvature[key].clone()
-        };
-        at.keys().map(|key| (key.clone(), grad(key))).collect()
-    }
-
-    fn loss(&self, at: &Matrices) -> f32 {
-        let of = |(key, grad)| {
-            (at[&key].clone() - self.target[&key].clone())
-                .mul(grad)
-                .sum()
-                .into_scalar::<f32>()
-        };
-        self.grads(at).into_iter().map(of).sum::<f32>() / 2.0
-    }
-
-    fn walk(
-        &self,
-        optimizer: &mut dyn Optimizer,
-        params: &mut Matrices,
-        rates: &Rates,
-        steps: u64,
-    ) {
-        for _ in 0..steps {
-            optimizer.step(params, self.grads(params), rates).unwrap();
-        }
+        Rates::new(self.traits.rate)
     }
 }
 
@@ -136,6 +129,7 @@ fn falls_on_a_quadratic_however_it_is_conditioned() {
         .into_iter()
         .flat_map(|worst| table(0.0).into_iter().map(move |row| (worst, row)))
     {
+        let worst = row.traits.steepest.min(worst);
         let problem = Quadratic::new(worst);
         let (mut params, mut optimizer) = (problem.start(), row.build());
         let before = problem.loss(&params);
@@ -225,7 +219,7 @@ fn a_zero_gradient_leaves_only_weight_decay() {
         let zero = problem.start();
         row.build().step(&mut params, zero, &row.rates()).unwrap();
         for (before, after) in params_and(&problem.target, &params) {
-            let expected = f64::from(before) * (1.0 - row.rate * f64::from(WEIGHT_DECAY));
+            let expected = f64::from(before) * (1.0 - row.traits.decay * f64::from(WEIGHT_DECAY));
             assert!(
                 (f64::from(after) - expected).abs() <= 1e-7,
                 "{}: {before} became {after}",

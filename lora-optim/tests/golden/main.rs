@@ -3,6 +3,8 @@
 
 mod clipping;
 mod conformance;
+mod quadratic;
+mod rate_groups;
 mod schedules;
 mod trajectories;
 

@@ -1,6 +1,7 @@
 //! Whole training runs and pictures against PyTorch: see `testdata/golden/README.md` for where the numbers come from.
 #![cfg(test)]
 
+mod averaged;
 mod frozen;
 mod pictures;
 mod prompt_loras;

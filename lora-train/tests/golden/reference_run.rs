@@ -84,6 +84,16 @@ impl Profile {
 
 /// A learner on the tiny model whose adapters start as the reference's did.
 pub fn learner(base: &str, profile: &TrainProfile, max_grad_norm: f64) -> Learner {
+    learner_with(base, profile, max_grad_norm, adamw())
+}
+
+/// As [`learner`], with another optimiser.
+pub fn learner_with(
+    base: &str,
+    profile: &TrainProfile,
+    max_grad_norm: f64,
+    optimizer: Box<dyn Optimizer>,
+) -> Learner {
     let device = Device::flex();
     let mut model = BaseModel::load(&ModelSource::new(path(base)), &device).unwrap();
     let spec = LoraSpec {
@@ -109,7 +119,7 @@ pub fn learner(base: &str, profile: &TrainProfile, max_grad_norm: f64) -> Learne
         "the reference adapts other modules"
     );
     model.set_factors(&start);
-    Learner::new(model, adamw(), max_grad_norm)
+    Learner::new(model, optimizer, max_grad_norm)
 }
 
 fn adamw() -> Box<dyn Optimizer> {

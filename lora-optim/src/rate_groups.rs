@@ -1,0 +1,106 @@
+//! What optimisers with an estimated step size remember: something of each matrix and something of each rate group.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use burn::{
+    optim::RecordState,
+    tensor::{Device, Tensor},
+};
+
+use crate::{Matrices, OptimizerError, Rates, State, StateError, slots::Slots};
+
+/// Before the names of saved values that belong to a group.
+const GROUP: &str = "rate-group:";
+
+/// The matrices of one rate group that have a gradient, in key order.
+pub(crate) type Members<'a> = Vec<(&'a str, &'a mut Tensor<2>)>;
+
+/// One `S` for each matrix and one `G` for each [group](Rates::group).
+///
+/// The estimate is a distance that holds for all matrices of a group alike, times the group's rate. Two rates mean that the
+/// user wants one part of the network to go slower than it would; one estimate over both would mix what they cover, and
+/// the reference implementations refuse it. So each group estimates for itself, and with one rate for everything there
+/// is one group, as in the references.
+pub(crate) struct RateGroups<S, G> {
+    pub(crate) matrices: Slots<S>,
+    pub(crate) groups: Slots<G>,
+}
+
+impl<S, G> RateGroups<S, G> {
+    pub(crate) fn new() -> Self {
+        Self {
+            matrices: Slots::new(),
+            groups: Slots::new(),
+        }
+    }
+
+    /// Whether the state fits these matrices and these rates; to be called before anything moves.
+    pub(crate) fn check(&self, params: &Matrices, rates: &Rates) -> Result<(), OptimizerError> {
+        self.matrices.check(params)?;
+        let expected: BTreeSet<&str> = self.matrices.keys().map(|key| rates.group(key)).collect();
+        let found: BTreeSet<&str> = self.groups.keys().collect();
+        if expected == found {
+            return Ok(());
+        }
+        let names = |groups: BTreeSet<&str>| groups.into_iter().map(str::to_owned).collect();
+        Err(OptimizerError::RateGroups {
+            rates: names(expected),
+            state: names(found),
+        })
+    }
+}
+
+impl<S: RecordState, G: RecordState> RateGroups<S, G> {
+    pub(crate) fn state(&self) -> State {
+        let mut state = self.matrices.state();
+        let groups = self.groups.state();
+        let named = |name: String| format!("{GROUP}{name}");
+        state.tensors.extend(
+            groups
+                .tensors
+                .into_iter()
+                .map(|(name, value)| (named(name), value)),
+        );
+        state.scalars.extend(
+            groups
+                .scalars
+                .into_iter()
+                .map(|(name, value)| (named(name), value)),
+        );
+        state
+    }
+
+    pub(crate) fn restored(mut state: State, device: &Device) -> Result<Self, StateError> {
+        let groups = State {
+            tensors: split_off(&mut state.tensors),
+            scalars: split_off(&mut state.scalars),
+        };
+        Ok(Self {
+            matrices: Slots::restored(state, device)?,
+            groups: Slots::restored(groups, device)?,
+        })
+    }
+}
+
+fn split_off<T>(values: &mut BTreeMap<String, T>) -> BTreeMap<String, T> {
+    let of_groups = values.extract_if(.., |name, _| name.starts_with(GROUP));
+    of_groups
+        .map(|(name, value)| (name[GROUP.len()..].to_owned(), value))
+        .collect()
+}
+
+/// Sorts matrices by rate group, with the rate of each group. A group whose rate is 0 rests and is left out.
+pub(crate) fn by_group<'a>(
+    pairs: Members<'a>,
+    rates: &Rates,
+) -> BTreeMap<String, (f64, Members<'a>)> {
+    let mut groups = BTreeMap::<String, (f64, Members<'a>)>::new();
+    for (key, param) in pairs {
+        let rate = rates.at(key);
+        if rate != 0.0 {
+            let group = groups.entry(rates.group(key).to_owned());
+            group.or_insert((rate, Vec::new())).1.push((key, param));
+        }
+    }
+    groups
+}
