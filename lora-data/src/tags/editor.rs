@@ -9,7 +9,8 @@ use super::{
     CaptionOptions, CaptionSet, Changes, EditStep, HistoryEntry, TagsError,
     edit_lock::EditLock,
     history::entries,
-    journal::{Deed, Journal, MOST_BYTES},
+    journal::{Journal, MOST_BYTES},
+    journal_contents::Deed,
     journal_line::{Act, FileChange, Outcome},
     transaction::{Transaction, name_of, path_of, read},
 };

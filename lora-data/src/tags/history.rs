@@ -2,10 +2,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::{
-    TagsError,
-    journal::{Deed, Journal},
-};
+use super::{TagsError, journal::Journal, journal_contents::Deed};
 
 /// An edit that can be undone or redone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -19,6 +19,7 @@ mod error;
 mod filter;
 mod history;
 mod journal;
+mod journal_contents;
 mod journal_line;
 mod selection;
 mod tag_line;
