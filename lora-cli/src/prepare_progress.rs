@@ -4,7 +4,7 @@ use std::{
 };
 
 use indicatif::ProgressBar;
-use lora_data::prepare::{PreparePhase, PrepareProgress, PreparedState};
+use lora_data::prepare::{PreparePhase, PrepareProgress};
 use lora_train::Handle;
 
 use crate::{grid_progress::rate, printer::Printer, progress::clock};
@@ -40,11 +40,6 @@ impl<'a> PictureBar<'a> {
 
     pub(crate) fn told(&mut self, progress: PrepareProgress<'_>) -> ControlFlow<()> {
         let PrepareProgress { done, total, .. } = progress;
-        if let Some(PreparedState::Failed { problem }) =
-            progress.picture.map(|picture| &picture.state)
-        {
-            self.printer.note(problem);
-        }
         if self
             .phase
             .as_ref()

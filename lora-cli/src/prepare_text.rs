@@ -20,10 +20,9 @@ pub(crate) fn table(report: &PrepareReport) -> String {
 fn line(picture: &PreparedPicture) -> Option<String> {
     let survey = picture.survey.as_ref()?;
     let (width, height) = survey.size;
-    let mut line = format!("{}: {width}×{height}", picture.picture);
-    if let Some(cut) = &picture.cut {
+    let cut = picture.cut.as_ref().map(|cut| {
         let (frame, size) = (cut.frame, cut.size);
-        line += &format!(
+        format!(
             " → {}, {}×{}, {} ({}×{} at {}, {})",
             cut.file,
             size.0,
@@ -33,20 +32,23 @@ fn line(picture: &PreparedPicture) -> Option<String> {
             frame.height,
             frame.left,
             frame.top
-        );
-    }
-    line += match picture.state {
+        )
+    });
+    let state = match picture.state {
         PreparedState::Unchanged => ", there already",
         PreparedState::Skipped { .. } => ", left out",
         _ => "",
     };
-    if picture.small {
-        line += ", small";
-    }
-    if picture.blurred {
-        line += &format!(", blurred ({})", survey.sharpness);
-    }
-    Some(line)
+    let small = if picture.small { ", small" } else { "" };
+    let blurred = if picture.blurred {
+        format!(", blurred ({})", survey.sharpness)
+    } else {
+        String::new()
+    };
+    let (name, cut) = (&picture.picture, cut.unwrap_or_default());
+    Some(format!(
+        "{name}: {width}×{height}{cut}{state}{small}{blurred}"
+    ))
 }
 
 fn method(method: CutMethod) -> String {
@@ -62,9 +64,31 @@ fn method(method: CutMethod) -> String {
 
 /// How many pictures became what, what somebody should look at, and what could not be done.
 pub(crate) fn summary(report: &PrepareReport, dry_run: bool) -> String {
-    let pictures = || report.pictures.iter();
-    let count =
-        |test: fn(&PreparedState) -> bool| pictures().filter(|one| test(&one.state)).count();
+    let mut lines = vec![counts(report, dry_run)];
+    let lists = findings(report).into_iter().chain(files(report, dry_run));
+    lines.extend(
+        lists.filter_map(|(words, unit, found)| named(words, unit, found.iter().map(Path::new))),
+    );
+    lines.extend(groups(&report.duplicates));
+    for picture in &report.pictures {
+        if let PreparedState::Failed { problem } = &picture.state {
+            lines.push(format!("not done: {problem}"));
+        }
+    }
+    if report.left > 0 {
+        lines.push(format!(
+            "stopped with {} left; the same command goes on",
+            counted(report.left, "picture")
+        ));
+    }
+    lines.join("\n")
+}
+
+fn counts(report: &PrepareReport, dry_run: bool) -> String {
+    let count = |test: fn(&PreparedState) -> bool| {
+        let pictures = report.pictures.iter();
+        pictures.filter(|one| test(&one.state)).count()
+    };
     let written = if dry_run { "would be made" } else { "made" };
     let counts = [
         (count(|state| *state == PreparedState::Written), written),
@@ -86,99 +110,79 @@ pub(crate) fn summary(report: &PrepareReport, dry_run: bool) -> String {
         .map(|(count, what)| format!("{count} {what}"))
         .collect();
     let all = counted(report.pictures.len(), "picture");
-    let mut lines = match told.as_slice() {
-        [] => vec![all],
-        told => vec![format!("{all}: {}", told.join(", "))],
+    match told.as_slice() {
+        [] => all,
+        told => format!("{all}: {}", told.join(", ")),
+    }
+}
+
+/// Words, what is counted, and which ones.
+type List<'a> = (&'static str, &'static str, Vec<&'a str>);
+
+/// Pictures that somebody should look at.
+fn findings(report: &PrepareReport) -> Vec<List<'_>> {
+    let of = |words, test: fn(&PreparedPicture) -> bool| {
+        let found = report.pictures.iter().filter(|one| test(one));
+        let names = found.map(|one| one.picture.as_str()).collect();
+        (words, "picture", names)
     };
-    let skipped = |test: fn(&SkipReason) -> bool| {
-        pictures().filter(
-            move |one| matches!(&one.state, PreparedState::Skipped { reason } if test(reason)),
-        )
+    vec![
+        of("smaller than asked for:", |one| one.small),
+        of("blurred:", |one| one.blurred),
+        of("no face found in", |one| {
+            let method = one.cut.as_ref().map(|cut| cut.method);
+            method == Some(CutMethod::SmartWithoutFace)
+        }),
+        of("left out, for they are too small:", |one| {
+            let reason = reason(one);
+            matches!(
+                reason,
+                Some(SkipReason::TooSmall(_) | SkipReason::BelowBucket(_))
+            )
+        }),
+        of("left out, for they are blurred:", |one| {
+            reason(one) == Some(&SkipReason::Blurred)
+        }),
+        of("left out, for they are copies:", |one| {
+            matches!(reason(one), Some(SkipReason::Duplicate(_)))
+        }),
+    ]
+}
+
+fn reason(picture: &PreparedPicture) -> Option<&SkipReason> {
+    match &picture.state {
+        PreparedState::Skipped { reason } => Some(reason),
+        _ => None,
+    }
+}
+
+/// Files that were left or removed.
+fn files(report: &PrepareReport, dry_run: bool) -> Vec<List<'_>> {
+    let of_pictures = |part: fn(&PreparedPicture) -> &Vec<String>| {
+        let files = report.pictures.iter().flat_map(part);
+        files.map(String::as_str).collect()
     };
-    let path = |one: &'_ PreparedPicture| -> std::path::PathBuf { one.picture.clone().into() };
-    let mut add = |words: &str, unit: &str, files: Vec<std::path::PathBuf>| {
-        lines.extend(named(words, unit, files.iter().map(AsRef::as_ref)));
-    };
-    let of =
-        |found: &mut dyn Iterator<Item = &PreparedPicture>| found.map(path).collect::<Vec<_>>();
-    add(
-        "smaller than asked for:",
-        "picture",
-        of(&mut pictures().filter(|one| one.small)),
-    );
-    add(
-        "blurred:",
-        "picture",
-        of(&mut pictures().filter(|one| one.blurred)),
-    );
-    let no_face = |one: &&PreparedPicture| {
-        one.cut
-            .as_ref()
-            .is_some_and(|cut| cut.method == CutMethod::SmartWithoutFace)
-    };
-    add(
-        "no face found in",
-        "picture",
-        of(&mut pictures().filter(no_face)),
-    );
-    let too_small = |reason: &SkipReason| {
-        matches!(reason, SkipReason::TooSmall(_) | SkipReason::BelowBucket(_))
-    };
-    add(
-        "left out, for they are too small:",
-        "picture",
-        of(&mut skipped(too_small)),
-    );
-    add(
-        "left out, for they are blurred:",
-        "picture",
-        of(&mut skipped(|reason| *reason == SkipReason::Blurred)),
-    );
-    let copies = |reason: &SkipReason| matches!(reason, SkipReason::Duplicate(_));
-    add(
-        "left out, for they are copies:",
-        "picture",
-        of(&mut skipped(copies)),
-    );
-    let files = |names: &[String]| names.iter().map(Into::into).collect::<Vec<_>>();
-    let all = |part: fn(&PreparedPicture) -> &[String]| {
-        let names = pictures().flat_map(part);
-        names.map(Into::into).collect::<Vec<std::path::PathBuf>>()
-    };
-    let gone = if dry_run {
+    let removed = if dry_run {
         "would be removed, for nothing gives them any more:"
     } else {
         "removed, for nothing gives them any more:"
     };
-    add(
-        "changed by hand and left as they are (--force):",
-        "file",
-        all(|one| &one.left),
-    );
-    add(gone, "file", all(|one| &one.removed));
-    add(
-        "their picture is gone (--prune removes them):",
-        "file",
-        files(&report.gone),
-    );
-    add(
-        "removed, for their picture is gone:",
-        "file",
-        files(&report.pruned),
-    );
-    lines.extend(groups(&report.duplicates));
-    for picture in pictures() {
-        if let PreparedState::Failed { problem } = &picture.state {
-            lines.push(format!("not done: {problem}"));
-        }
-    }
-    if report.left > 0 {
-        lines.push(format!(
-            "stopped with {} left; the same command goes on",
-            counted(report.left, "picture")
-        ));
-    }
-    lines.join("\n")
+    let gone = report.gone.iter().map(String::as_str).collect();
+    let pruned = report.pruned.iter().map(String::as_str).collect();
+    vec![
+        (
+            "changed by hand and left as they are (--force):",
+            "file",
+            of_pictures(|one| &one.left),
+        ),
+        (removed, "file", of_pictures(|one| &one.removed)),
+        (
+            "their picture is gone (--prune removes them):",
+            "file",
+            gone,
+        ),
+        ("removed, for their picture is gone:", "file", pruned),
+    ]
 }
 
 fn groups(groups: &[DuplicateGroup]) -> Vec<String> {

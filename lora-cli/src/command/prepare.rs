@@ -55,6 +55,10 @@ the picture as it is shown, names as file names or as paths below IN.";
 /// Make clean pictures of one size, or of buckets' sizes, of a pile of pictures
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES, group(ArgGroup::new("target").args(["size", "buckets"])))]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own on the command line"
+)]
 pub(crate) struct Prepare {
     /// A folder of pictures, or one of N_class folders
     #[arg(value_name = "IN")]
@@ -322,14 +326,15 @@ impl Prepare {
             Sheet::Both => vec![page(), beside(&self.output)?],
             Sheet::None => Vec::new(),
         };
-        if !self.force && !preparation.has_run_before() {
-            if let Some(path) = sheets.iter().find(|path| path.exists()) {
-                bail!(
-                    "{}: is there and was not made by lora prepare; remove it, choose another out folder, replace it \
-                     with --force, or leave the sheet out with --sheet none",
-                    path.display()
-                );
-            }
+        if !self.force
+            && !preparation.has_run_before()
+            && let Some(path) = sheets.iter().find(|path| path.exists())
+        {
+            bail!(
+                "{}: is there and was not made by lora prepare; remove it, choose another out folder, replace it \
+                 with --force, or leave the sheet out with --sheet none",
+                path.display()
+            );
         }
         Ok(sheets)
     }

@@ -283,7 +283,7 @@ mod tests {
                 let mixed = (seed ^ (x * 31 + y)).wrapping_mul(2_654_435_761);
                 Rgb([(mixed >> 24) as u8, (mixed >> 16) as u8, 9])
             });
-            let mut corners = vec![centre(&fit), Interest::of(&noise).best_corner(&fit)];
+            let mut corners = vec![centre(&fit), Interest::of(noise).expect("small").best_corner(&fit)];
             let faces = [face(at.0, at.1, side), face(at.1, at.0, side / 2.0)];
             corners.extend(around_faces(&faces, size, &fit).map(|(corner, _)| corner));
             for corner in corners {

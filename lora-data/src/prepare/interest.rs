@@ -1,18 +1,21 @@
 use image::{DynamicImage, RgbImage};
 
-use super::crop_window::over;
-use crate::Fit;
+use super::{crop_window::over, cut_plan::scaled_down};
+use crate::{Fit, cover_crop::resize};
 
 /// How many places of a window are looked at along a side, at most, beside the first.
 const PLACES: u32 = 64;
-/// Of a window's interest, so many thousandths are taken off at the ends of its way: of equals, the middle wins.
+/// Of a window's interest, so many thousandths are taken off at the ends of its way, across and down: of equals, the
+/// middle wins.
 const PENALTY: u64 = 100;
+/// The longer side of the copy that is looked at, in pixels: small enough that grain and fine patterns are even.
+const SIDE: u32 = 64;
 
 /// Where there is something to be seen in a picture: at each pixel of a small copy the steepness of brightness, as the
-/// differences of its neighbours across and down, and a quarter of the colourfulness, as the greatest less the least of
-/// red, green and blue. Whole numbers throughout, so that it is the same on every machine.
+/// differences of its neighbours across and down, and the colourfulness, as the greatest less the least of red, green
+/// and blue. Whole numbers throughout, so that it is the same on every machine.
 ///
-/// Edges stand for detail, as in smartcrop.js.
+/// Edges and strong colours stand for what was photographed, as in smartcrop.js.
 pub(super) struct Interest {
     width: u32,
     height: u32,
@@ -21,8 +24,17 @@ pub(super) struct Interest {
 }
 
 impl Interest {
-    /// The interest of a picture, which should be a small copy: all of its pixels are looked at.
-    pub(super) fn of(picture: &RgbImage) -> Self {
+    /// The interest of a picture, which may be a small copy.
+    ///
+    /// # Errors
+    /// When the resizer refuses its size, in words.
+    pub(super) fn of(picture: RgbImage) -> Result<Self, String> {
+        let size = scaled_down(picture.dimensions(), Some(SIDE));
+        let picture = resize(picture, size).map_err(|error| error.to_string())?;
+        Ok(Self::at_each_pixel(&picture))
+    }
+
+    fn at_each_pixel(picture: &RgbImage) -> Self {
         let (width, height) = picture.dimensions();
         let luma = DynamicImage::from(picture.clone()).into_luma8();
         let at = |x: u32, y: u32| i32::from(luma.get_pixel(x, y).0[0]);
@@ -35,8 +47,7 @@ impl Interest {
                 let (left, right) = (x.saturating_sub(1), (x + 1).min(width - 1));
                 let steepness =
                     at(left, y).abs_diff(at(right, y)) + at(x, above).abs_diff(at(x, below));
-                row +=
-                    u64::from(steepness) + u64::from(colourfulness(picture.get_pixel(x, y).0) / 4);
+                row += u64::from(steepness) + u64::from(colourfulness(picture.get_pixel(x, y).0));
                 let place = (y as usize + 1) * stride + x as usize + 1;
                 sums[place] = sums[place - stride] + row;
             }
@@ -61,7 +72,7 @@ impl Interest {
         candidates.sort_unstable();
         let mut best = (0, (over.0 / 2, over.1 / 2));
         for (distance, corner) in candidates {
-            let score = self.within(fit, corner) * (2000 - PENALTY * distance / 1000);
+            let score = self.within(fit, corner) * (1000 - PENALTY * distance / 1000);
             if score > best.0 {
                 best = (score, corner);
             }
@@ -123,7 +134,7 @@ mod tests {
     };
 
     fn best(picture: &RgbImage) -> (u32, u32) {
-        Interest::of(picture).best_corner(&FIT)
+        Interest::at_each_pixel(picture).best_corner(&FIT)
     }
 
     #[test]
@@ -131,14 +142,14 @@ mod tests {
         // One pixel of pure red in grey: its luma is 54 (0.2126 × 255), 46 less than that of its four neighbours.
         let mut picture = RgbImage::from_pixel(5, 5, Rgb([100; 3]));
         picture.put_pixel(2, 2, Rgb([255, 0, 0]));
-        let interest = Interest::of(&picture);
+        let interest = Interest::at_each_pixel(&picture);
         let fit = |side| Fit {
             bucket: Resolution::square(side),
             resized: (5, 5),
         };
-        // Each neighbour sees the difference once; the pixel itself sees only its colour, 255 / 4.
-        assert_eq!(interest.within(&fit(5), (0, 0)), 4 * 46 + 63);
-        assert_eq!(interest.within(&fit(1), (2, 2)), 63);
+        // Each neighbour sees the difference once; the pixel itself sees only its colour.
+        assert_eq!(interest.within(&fit(5), (0, 0)), 4 * 46 + 255);
+        assert_eq!(interest.within(&fit(1), (2, 2)), 255);
         assert_eq!(interest.within(&fit(1), (3, 2)), 46);
         assert_eq!(interest.within(&fit(2), (0, 0)), 0);
     }

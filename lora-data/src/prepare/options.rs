@@ -7,6 +7,10 @@ use crate::{AlphaPolicy, BucketConfig, Buckets, Resolution, prepare::perceptual_
 
 /// What becomes of the pictures of a folder.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own, set by name"
+)]
 pub struct PrepareOptions {
     /// The size to which pictures are brought.
     pub target: Target,
@@ -218,6 +222,7 @@ impl PrepareOptions {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
 fn alpha_text<S: serde::Serializer>(alpha: &AlphaPolicy, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{alpha:?}"))
 }

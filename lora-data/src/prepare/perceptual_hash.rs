@@ -2,6 +2,8 @@ use image::{DynamicImage, RgbImage};
 use image_hasher::{HashAlg, Hasher, HasherConfig};
 use serde::{Deserialize, Serialize};
 
+use crate::parts_digest::hexadecimal;
+
 /// How many bits a hash has.
 pub(super) const BITS: u32 = SIDE * SIDE;
 const SIDE: u32 = 16;
@@ -48,7 +50,7 @@ fn hasher() -> Hasher {
 
 impl From<PerceptualHash> for String {
     fn from(hash: PerceptualHash) -> Self {
-        hash.0.iter().map(|word| format!("{word:016x}")).collect()
+        hexadecimal(&hash.0.map(u64::to_be_bytes).concat())
     }
 }
 

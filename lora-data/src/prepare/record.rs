@@ -96,7 +96,7 @@ impl Record {
                     path: path.clone(),
                     line,
                     reason,
-                })?
+                })?;
             }
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => {}
             Err(cause) => return Err(PrepareError::file(path, cause)),

@@ -382,7 +382,7 @@ impl Workshop<'_> {
         if over(fit) == (0, 0) {
             return Ok(((0, 0), CutMethod::Whole));
         }
-        let smart = || small_copy(picture).map(|small| Interest::of(&small).best_corner(fit));
+        let smart = || Interest::of(small_copy(picture)?).map(|interest| interest.best_corner(fit));
         match (self.options.crop, self.finder, picture.as_rgb8()) {
             (CropMode::Face, Some(finder), Some(pixels)) => {
                 let faces = finder

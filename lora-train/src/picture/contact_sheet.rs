@@ -127,10 +127,10 @@ fn draw(band: &mut Canvas, picture: &PreparedPicture, left: u32) {
 /// What became of it; what somebody should look at stands out.
 fn words(picture: &PreparedPicture) -> (String, image::Rgb<u8>) {
     let size = picture.survey.as_ref().map_or((0, 0), |survey| survey.size);
-    let mut words = format!("{}×{}", size.0, size.1);
-    if let Some(cut) = &picture.cut {
-        words += &format!(" → {}×{}, {}", cut.size.0, cut.size.1, method(cut.method));
-    }
+    let made = picture.cut.as_ref().map_or(String::new(), |cut| {
+        format!(" → {}×{}, {}", cut.size.0, cut.size.1, method(cut.method))
+    });
+    let words = format!("{}×{}{made}", size.0, size.1);
     let fate = fate(&picture.state);
     let marks = [
         fate,

@@ -17,6 +17,8 @@ use crate::picture::{
 
 /// So many pictures, and so many groups of copies, a page shows; browsers do not scroll well through more.
 const MOST: usize = 2000;
+/// So many copies of one picture are shown; the others are counted.
+const COPIES: usize = 7;
 
 /// What the page needs of a report.
 pub(super) fn contact_view(report: &PrepareReport, title: &str) -> Value {
@@ -109,12 +111,13 @@ impl Shown {
 
     fn group(&self, index: usize) -> Value {
         let group = &self.report.duplicates[index];
-        let copies = group
-            .copies
-            .iter()
-            .map(|copy| self.member(&copy.picture, &alikeness(copy)));
+        let shown = group.copies.iter().take(COPIES);
+        let copies: Vec<Value> = shown
+            .map(|copy| self.member(&copy.picture, &alikeness(copy)))
+            .collect();
+        let more = group.copies.len() - copies.len();
         let kept = self.member(&group.kept, "the most pixels");
-        context! { kept, copies => copies.collect::<Vec<_>>() }
+        context! { kept, copies, more }
     }
 
     fn member(&self, name: &str, facts: &str) -> Value {
