@@ -199,7 +199,7 @@ impl BlockCodes {
         let numbers = values.reshape([blocks, BLOCK]) * self.maxima.clone();
         let length = shape.iter().product::<usize>();
         let flat: Tensor<1> = numbers.reshape([blocks * BLOCK]);
-        flat.slice([0..length]).reshape(shape)
+        flat.narrow(0, 0, length).reshape(shape)
     }
 }
 
