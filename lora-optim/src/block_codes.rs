@@ -166,6 +166,12 @@ pub(crate) struct BlockCodes {
 }
 
 impl BlockCodes {
+    /// The shapes of what is kept of `length` elements.
+    pub(crate) fn shapes(length: usize) -> [[usize; 2]; 2] {
+        let blocks = length.div_ceil(BLOCK);
+        [[blocks, WORDS], [blocks, 1]]
+    }
+
     /// Rounds `matrix`, whose elements fill the blocks row by row; the rest of the last block holds zeros.
     pub(crate) fn quantise(matrix: Tensor<2>, map: &DynamicMap) -> Self {
         let device = matrix.device();
