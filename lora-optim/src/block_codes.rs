@@ -166,6 +166,12 @@ pub(crate) struct BlockCodes {
 }
 
 impl BlockCodes {
+    /// The shapes of what is kept of `length` elements.
+    pub(crate) fn shapes(length: usize) -> [[usize; 2]; 2] {
+        let blocks = length.div_ceil(BLOCK);
+        [[blocks, WORDS], [blocks, 1]]
+    }
+
     /// Rounds `matrix`, whose elements fill the blocks row by row; the rest of the last block holds zeros.
     pub(crate) fn quantise(matrix: Tensor<2>, map: &DynamicMap) -> Self {
         let device = matrix.device();
@@ -199,7 +205,7 @@ impl BlockCodes {
         let numbers = values.reshape([blocks, BLOCK]) * self.maxima.clone();
         let length = shape.iter().product::<usize>();
         let flat: Tensor<1> = numbers.reshape([blocks * BLOCK]);
-        flat.slice([0..length]).reshape(shape)
+        flat.narrow(0, 0, length).reshape(shape)
     }
 }
 

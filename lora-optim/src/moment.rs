@@ -8,6 +8,10 @@ use burn::{
 use crate::block_codes::{BlockCodes, DynamicMap};
 
 /// One running mean of one matrix.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each matrix, which is much larger"
+)]
 pub(crate) enum Moment {
     /// Of a matrix too small to gain from eight bits.
     Full(Tensor<2>),

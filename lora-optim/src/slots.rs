@@ -7,7 +7,7 @@ use burn::{
     tensor::{Device, Tensor, TensorData},
 };
 
-use crate::{Matrices, OptimizerError, Scalar, State, StateError};
+use crate::{Matrices, OptimizerError, Scalar, State, StateError, block_codes::BlockCodes};
 
 /// The name, behind the key, under which a parameter's own shape is saved: `[rows, columns]`.
 ///
@@ -138,7 +138,12 @@ impl Leaves {
     /// The slot on the device, if it holds these values, all of them and no others.
     fn restored<S: RecordState>(&self, device: &Device) -> Option<Slot<S>> {
         let shape = self.tensors.get(SHAPE)?.as_slice::<i64>().ok()?;
-        let shape = <[i64; 2]>::try_from(shape).ok()?.map(|size| size as usize);
+        let [rows, columns] = <[i64; 2]>::try_from(shape).ok()?;
+        let shape = [rows.try_into().ok()?, columns.try_into().ok()?];
+        let mut values = self.tensors.iter().filter(|(leaf, _)| *leaf != SHAPE);
+        if !values.all(|(_, data)| fits(data.shape().as_slice(), shape)) {
+            return None;
+        }
         let mut source = StateSource::new(self.scalars.clone());
         for (leaf, data) in &self.tensors {
             source.insert_tensor(leaf.clone(), data.clone());
@@ -150,6 +155,19 @@ impl Leaves {
         // Burn passes over values that it does not know, so what came out is compared with what went in.
         (Self::of(&slot) == *self).then_some(slot)
     }
+}
+
+/// Whether a value of that shape can belong to a matrix of this one: an element, row, column or block each has its own, or
+/// there is one for all.
+fn fits(value: &[usize], [rows, columns]: [usize; 2]) -> bool {
+    let [first, second] = *value else {
+        return false;
+    };
+    let spread = [1, rows].contains(&first) && [1, columns].contains(&second);
+    let blocks = rows
+        .checked_mul(columns)
+        .is_some_and(|length| BlockCodes::shapes(length).contains(&[first, second]));
+    spread || blocks
 }
 
 fn split(name: &str) -> Result<(String, String), StateError> {

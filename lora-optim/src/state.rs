@@ -49,8 +49,10 @@ pub enum StateError {
         /// Its shape.
         found: Vec<usize>,
     },
-    /// Values are missing or left over: the state is another optimiser's, or one with other settings.
-    #[error("the saved state is not this optimiser's: `{name}` is missing or has no use here")]
+    /// Values are missing, misshapen or left over: the state is another optimiser's, or one with other settings.
+    #[error(
+        "the saved state is not this optimiser's: `{name}` is missing, misshapen or has no use here"
+    )]
     Foreign {
         /// The first such value, or the matrix it belongs to.
         name: String,

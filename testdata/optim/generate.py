@@ -177,7 +177,7 @@ def main():
         "schedulefree": (lambda p: free(p, lr=2.5e-3), None),
         "schedulefree_warmup": (
             lambda p: free(p, betas=(0.95, 0.99), eps=1e-6, weight_decay=0.1, r=1.0, weight_lr_power=1.5),
-            lambda t: 2e-3 * min(t / 5, 1.0),
+            lambda t: 2e-3 * min(t / 5, 1.0) * (1 - t / 100),
         ),
         "lion8bit_ref": (lambda p: Lion8bit(p, 1e-4, 0.01, signed), None),
     }

@@ -1,6 +1,9 @@
 //! What every optimiser that a config can name must keep, one test per promise, each over the whole table.
 
-use burn::{optim::AdanConfig, tensor::Device};
+use burn::{
+    optim::AdanConfig,
+    tensor::{Device, TensorData},
+};
 use lora_optim::{
     BurnOptimizer, Curve, Decay, Matrices, Optimizer, OptimizerConfig, OptimizerError, Rates,
     Schedule, State, StateError,
@@ -75,7 +78,9 @@ fn table(weight_decay: f32) -> Vec<Row> {
 /// A new kind does not compile until it has its row here.
 fn traits(config: &OptimizerConfig) -> Traits {
     match config {
-        OptimizerConfig::Adamw(_) => Traits::at(0.1),
+        OptimizerConfig::Adamw(_)
+        | OptimizerConfig::Adafactor(_)
+        | OptimizerConfig::AdamwScheduleFree(_) => Traits::at(0.1),
         // The matrices here are small, and are to be kept in eight bits all the same.
         OptimizerConfig::Adamw8bit(_) => Traits {
             settings: "min_8bit_size = 0",
@@ -93,8 +98,6 @@ fn traits(config: &OptimizerConfig) -> Traits {
             decay: 1.9 * 0.05,
             ..Traits::at(0.05)
         },
-        OptimizerConfig::Adafactor(_) => Traits::at(0.1),
-        OptimizerConfig::AdamwScheduleFree(_) => Traits::at(0.1),
         // While no gradient has been anything but zero, the distance is the first guess, 1e-6, and decay goes by it.
         OptimizerConfig::DadaptAdam(_) => Traits {
             settings: "decouple = true",
@@ -328,6 +331,19 @@ fn a_state_of_another_run_is_refused() {
                 "{} without {name}",
                 row.name
             );
+            for damage in [
+                TensorData::zeros::<f32, _>([7, 9]),
+                TensorData::zeros::<f32, _>([3]),
+            ] {
+                let mut damaged = saved.clone();
+                damaged.tensors.insert(name.clone(), damage);
+                let refused = row.build().restore(damaged, &Device::flex());
+                assert!(
+                    matches!(refused, Err(StateError::Foreign { .. })),
+                    "{} with another {name}",
+                    row.name
+                );
+            }
         }
         for other in table(WEIGHT_DECAY)
             .into_iter()

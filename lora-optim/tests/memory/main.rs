@@ -11,7 +11,7 @@ static MEMORY: PeakAlloc = PeakAlloc;
 /// Of a LoRA of rank 128 on layers of 1280: 20 matrices, beside which what a tensor takes by itself is little.
 fn matrices() -> Matrices {
     let matrix = |index: usize| {
-        let shape = if index % 2 == 0 {
+        let shape = if index.is_multiple_of(2) {
             [128, 1280]
         } else {
             [1280, 128]
