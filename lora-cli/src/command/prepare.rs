@@ -107,16 +107,16 @@ struct TargetArguments {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     buckets: Option<[u32; 2]>,
     /// Sides of buckets are multiples of this
-    #[arg(long, value_name = "PIXELS", requires = "buckets", default_value_t = BucketConfig::default().step)]
+    #[arg(long, value_name = "PIXELS", requires = "buckets", conflicts_with = "size", default_value_t = BucketConfig::default().step)]
     bucket_step: u32,
     /// The shortest side of a bucket
-    #[arg(long, value_name = "PIXELS", requires = "buckets", default_value_t = BucketConfig::default().min)]
+    #[arg(long, value_name = "PIXELS", requires = "buckets", conflicts_with = "size", default_value_t = BucketConfig::default().min)]
     bucket_min: u32,
     /// The longest side of a bucket
-    #[arg(long, value_name = "PIXELS", requires = "buckets", default_value_t = BucketConfig::default().max)]
+    #[arg(long, value_name = "PIXELS", requires = "buckets", conflicts_with = "size", default_value_t = BucketConfig::default().max)]
     bucket_max: u32,
     /// Make buckets to fit the pictures instead of enlarging pictures, as kohya's bucket_no_upscale
-    #[arg(long, requires = "buckets")]
+    #[arg(long, requires = "buckets", conflicts_with = "size")]
     no_upscale: bool,
     /// Scale pictures down whose longer side has more pixels; nothing is cut off
     #[arg(long, value_name = "PIXELS", conflicts_with = "target")]
@@ -514,6 +514,8 @@ mod tests {
             &["--max-side", "512", "--size", "512"],
             &["--crop", "smart"],
             &["--no-upscale", "--size", "512"],
+            &["--bucket-step", "32", "--size", "512"],
+            &["--bucket-max", "512"],
             &["--quality", "0"],
             &["--matte", "#12345"],
             &["--matte", "red"],
