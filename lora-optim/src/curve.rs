@@ -228,7 +228,7 @@ mod tests {
         assert!((cycle.at(0) - 0.04).abs() < 1e-12);
         assert!((cycle.at(15) - 0.52).abs() < 1e-12);
         assert_eq!(cycle.at(30), 1.0);
-        assert!((cycle.at(65) - (1.0 + ONE_CYCLE_END) / 2.0).abs() < 1e-12);
+        assert!((cycle.at(65) - f64::midpoint(1.0, ONE_CYCLE_END)).abs() < 1e-12);
         assert!((cycle.at(100) - ONE_CYCLE_END).abs() < 1e-12);
     }
 }

@@ -48,10 +48,7 @@ mod tests {
     fn parts_do_not_run_into_one_another() {
         let key = |parts: &[&str]| {
             let maker = KeyMaker::new("test");
-            parts
-                .iter()
-                .fold(maker, |maker, part| maker.with(part))
-                .finish()
+            parts.iter().fold(maker, KeyMaker::with).finish()
         };
         assert_eq!(key(&["ab", "c"]), key(&["ab", "c"]));
         assert_ne!(key(&["ab", "c"]), key(&["a", "bc"]));
