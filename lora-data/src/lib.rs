@@ -26,6 +26,7 @@ mod exposure_limit;
 pub mod faces;
 mod findings;
 mod folder_listing;
+mod folder_lock;
 mod folder_metadata;
 mod group;
 mod image_folders;

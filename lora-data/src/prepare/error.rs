@@ -2,6 +2,8 @@ use std::{io, path::PathBuf};
 
 use atomic_file::WriteError;
 
+use crate::folder_lock::process;
+
 /// A file of boxes that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -100,6 +102,14 @@ pub enum PrepareError {
         line: usize,
         /// What is wrong with it.
         reason: String,
+    },
+    /// Another run writes to the out folder.
+    #[error("{}: is being written to by another program{}; wait until it is done", folder.display(), process(*by))]
+    Locked {
+        /// The out folder.
+        folder: PathBuf,
+        /// That program's process, where it is known.
+        by: Option<u32>,
     },
     /// Threads could not be started.
     #[error("threads cannot be started: {reason}")]

@@ -24,7 +24,14 @@ use super::{
     thumbnails::Thumbnails,
     work::Workshop,
 };
-use crate::{faces::FaceFinder, findings::Findings};
+use crate::{
+    faces::FaceFinder,
+    findings::Findings,
+    folder_lock::{FolderLock, LockError},
+};
+
+/// The file in the out folder that a run holds.
+const LOCK: &str = ".lora-prepare.lock";
 
 /// A folder of pictures to be prepared.
 #[derive(Debug)]
@@ -96,6 +103,21 @@ impl Preparation {
         Record::is_in(&self.output)
     }
 
+    /// The right to write to the out folder, where anything is written.
+    fn lock(&self) -> Result<Option<FolderLock>, PrepareError> {
+        if self.options.dry_run {
+            return Ok(None);
+        }
+        let lock = FolderLock::take(&self.output, LOCK).map_err(|error| match error {
+            LockError::Held(by) => PrepareError::Locked {
+                folder: self.output.clone(),
+                by,
+            },
+            LockError::File(path, cause) => PrepareError::file(path, cause),
+        })?;
+        Ok(Some(lock))
+    }
+
     /// Prepares the pictures, several at a time; memory holds one for each thread. `told` is called after each, and may
     /// ask to stop: then pictures that have begun are finished. `finder` is needed for [`CropMode::Face`].
     ///
@@ -121,6 +143,7 @@ impl Preparation {
             fs::create_dir_all(&self.output)
                 .map_err(|cause| PrepareError::file(&self.output, cause))?;
         }
+        let _lock = self.lock()?;
         let record = Record::open(&self.output, !options.dry_run)?;
         let workshop = Workshop {
             options,

@@ -7,13 +7,14 @@ use std::{
 
 use super::{
     CaptionOptions, CaptionSet, Changes, EditStep, HistoryEntry, TagsError,
-    edit_lock::EditLock,
     history::entries,
     journal::{Journal, MOST_BYTES},
     journal_contents::Deed,
     journal_line::{Act, FileChange, Outcome},
     transaction::{Transaction, name_of, path_of, read},
 };
+
+use crate::folder_lock::{FolderLock, LockError};
 
 /// Edits the captions of a folder. As long as it lives, no other can be opened for the folder.
 ///
@@ -23,8 +24,11 @@ use super::{
 pub struct TagEditor {
     set: CaptionSet,
     journal: Journal,
-    _lock: EditLock,
+    _lock: FolderLock,
 }
+
+/// The file that an editor holds.
+const LOCK: &str = ".lora-tags.lock";
 
 /// An edit that was written, undone or redone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +48,7 @@ impl TagEditor {
         options.check()?;
         // A folder without pictures gets no lock in it.
         CaptionSet::list(folder, options)?;
-        let lock = EditLock::take(folder)?;
+        let lock = FolderLock::take(folder, LOCK).map_err(|error| not_locked(folder, error))?;
         let mut journal = Journal::open(folder)?;
         let note = take_back_unfinished(folder, &mut journal)?;
         journal.shorten(MOST_BYTES)?;
@@ -219,6 +223,16 @@ impl TagEditor {
             command: command.to_owned(),
             files: count,
         })
+    }
+}
+
+fn not_locked(folder: &Path, error: LockError) -> TagsError {
+    match error {
+        LockError::Held(by) => TagsError::Locked {
+            folder: folder.into(),
+            by,
+        },
+        LockError::File(path, cause) => TagsError::file(&path, cause),
     }
 }
 

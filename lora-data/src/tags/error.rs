@@ -5,7 +5,7 @@ use std::{
 
 use atomic_file::WriteError;
 
-use crate::{Problem, tagger::TagError};
+use crate::{Problem, folder_lock::process, tagger::TagError};
 
 /// So many names are spelt out before the others are counted.
 const NAMES_SHOWN: usize = 10;
@@ -165,10 +165,6 @@ impl TagsError {
             cause,
         }
     }
-}
-
-fn process(id: Option<u32>) -> String {
-    id.map_or(String::new(), |id| format!(" (process {id})"))
 }
 
 fn some(paths: &[PathBuf]) -> String {

@@ -12,7 +12,6 @@ mod caption_options;
 mod caption_set;
 mod changes;
 mod edit;
-mod edit_lock;
 mod edit_step;
 mod editor;
 mod error;

@@ -129,6 +129,10 @@ fn collect(folder: &Path, before: &str, files: &mut BTreeMap<String, Vec<u8>>) {
     for entry in fs::read_dir(folder).into_iter().flatten() {
         let path = entry.unwrap().path();
         let name = format!("{before}{}", path.file_name().unwrap().to_str().unwrap());
+        // Held by runs, and no result of theirs.
+        if name == ".lora-prepare.lock" {
+            continue;
+        }
         if path.is_dir() {
             collect(&path, &format!("{name}/"), files);
         } else {

@@ -1,8 +1,8 @@
 //! Preparing pictures: what a second run does, how a stopped one goes on, and what is left alone.
 
-use std::{collections::BTreeMap, fs, num::NonZeroUsize, time::SystemTime};
+use std::{collections::BTreeMap, fs, num::NonZeroUsize, ops::ControlFlow, time::SystemTime};
 
-use lora_data::prepare::{CropMode, DuplicatePolicy, OutputFormat, PreparedState};
+use lora_data::prepare::{CropMode, DuplicatePolicy, OutputFormat, PrepareProgress, PreparedState};
 
 use crate::prepare_folder::{Place, is_written, of, problem, scene, varied};
 
@@ -257,4 +257,23 @@ fn a_dry_run_tells_the_same_and_writes_nothing() {
             .sum::<usize>(),
         10
     );
+}
+
+#[test]
+fn two_runs_do_not_write_to_one_folder() {
+    let place = busy();
+    place.run();
+    let before = place.files("out");
+    let held = fs::File::open(place.path("out/.lora-prepare.lock")).unwrap();
+    held.try_lock().unwrap();
+    let preparation = place.open().unwrap();
+    let told = &mut |_: PrepareProgress<'_>| ControlFlow::Continue(());
+    let error = preparation.run(None, told).unwrap_err().to_string();
+    assert!(
+        error.contains("is being written to by another program"),
+        "{error}"
+    );
+    assert_eq!(place.files("out"), before);
+    drop(held);
+    place.run();
 }
