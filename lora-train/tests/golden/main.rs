@@ -3,6 +3,7 @@
 
 mod averaged;
 mod frozen;
+mod optimizer_runs;
 mod pictures;
 mod prompt_loras;
 mod reference_run;

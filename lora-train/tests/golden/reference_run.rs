@@ -32,6 +32,13 @@ impl Golden {
         self.0.read(name).unwrap().to_f32().unwrap()
     }
 
+    /// Numbers of 64 bits.
+    pub fn doubles(&self, name: &str) -> Vec<f64> {
+        let stored = self.0.read(name).unwrap();
+        let numbers = stored.bytes.as_chunks::<8>().0.iter();
+        numbers.map(|eight| f64::from_le_bytes(*eight)).collect()
+    }
+
     pub fn integers(&self, name: &str) -> Vec<i32> {
         let stored = self.0.read(name).unwrap();
         stored
