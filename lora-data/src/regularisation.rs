@@ -97,26 +97,36 @@ mod tests {
     use super::*;
     use crate::{AugmentConfig, CaptionConfig, Resolution};
 
-    fn balanced(training: &[u32], regularisation: &[u32]) -> Vec<u32> {
-        let subset = |regularisation| Subset {
+    fn subset() -> Subset {
+        Subset {
             caption: CaptionConfig::default(),
             augment: AugmentConfig::default(),
-            regularisation,
+            regularisation: false,
             loss_weight: 1.0,
             buckets: None,
             batch_size: None,
-        };
-        let entry = |subset, repeats: &u32| Entry {
+        }
+    }
+
+    fn entry(subset: usize, repeats: u32) -> Entry {
+        Entry {
             image: "a.png".into(),
             caption: String::new(),
             folder: String::new(),
-            repeats: *repeats,
+            repeats,
             size: (1, 1),
             target: Resolution::default(),
             subset,
+        }
+    }
+
+    fn balanced(training: &[u32], regularisation: &[u32]) -> Vec<u32> {
+        let subset = |regularisation| Subset {
+            regularisation,
+            ..subset()
         };
-        let training = training.iter().map(|repeats| entry(0, repeats));
-        let regularisation = regularisation.iter().map(|repeats| entry(1, repeats));
+        let training = training.iter().map(|repeats| entry(0, *repeats));
+        let regularisation = regularisation.iter().map(|repeats| entry(1, *repeats));
         let mut entries: Vec<Entry> = training.chain(regularisation).collect();
         balance(
             &mut entries,
@@ -126,6 +136,23 @@ mod tests {
         );
         let regularisation = entries.iter().filter(|entry| entry.subset == 1);
         regularisation.map(|entry| entry.repeats).collect()
+    }
+
+    #[test]
+    fn every_dataset_is_balanced_by_itself() {
+        let subset = |regularisation| Subset {
+            regularisation,
+            ..subset()
+        };
+        let mut entries = vec![entry(0, 5), entry(1, 1), entry(2, 3), entry(3, 1)];
+        balance(
+            &mut entries,
+            &[subset(false), subset(true), subset(false), subset(true)],
+            &[1, 1, 2, 2],
+            &mut Findings::default(),
+        );
+        let repeats: Vec<u32> = entries.iter().map(|entry| entry.repeats).collect();
+        assert_eq!(repeats, [5, 5, 3, 3]);
     }
 
     /// The numbers are those of kohya's loop, worked out by hand.

@@ -120,6 +120,18 @@ mod tests {
 
     #[test]
     fn long_captions_are_named() {
+        let of_tokens = |count: usize| "dog ".repeat(count);
+        let rules = |caption: &str| found(&settings(), &captioned(&[caption]));
+        assert!(
+            !rules(&of_tokens(75))
+                .iter()
+                .any(|(rule, _)| *rule == "caption-cut")
+        );
+        assert!(
+            rules(&of_tokens(76))
+                .iter()
+                .any(|(rule, _)| *rule == "caption-cut")
+        );
         let long = format!("sks dog, {}", "tree, ".repeat(40));
         let mut config = settings();
         let data = captioned(&[&long, "sks dog, short"]);

@@ -153,6 +153,17 @@ mod tests {
     use super::{example::*, *};
 
     #[test]
+    fn words_have_ends() {
+        for text in ["a dog", "dog, grass", "(dog)", "a dogma of a dog", "dog"] {
+            assert!(has_words(text, "dog"), "{text}");
+        }
+        for text in ["dogma", "underdog", "dogs", "cat", ""] {
+            assert!(!has_words(text, "dog"), "{text}");
+        }
+        assert!(has_words("一只狗在草地", "狗"));
+    }
+
+    #[test]
     fn rules_can_be_allowed_and_denied() {
         let data = captioned(&["sks dog，草地", "sks dog, 草地"]);
         let found = |allow: &[&str], deny: &[&str]| {
