@@ -38,7 +38,9 @@ impl Optimizer for Watched {
             .estimates
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        noted.extend(estimates.map(|(_, data)| f64::from(data.to_vec::<f32>().expect("f32")[0])));
+        noted.extend(
+            estimates.map(|(_, data)| f64::from(data.try_to_vec::<f32>().expect("f32")[0])),
+        );
         Ok(())
     }
 
