@@ -7,10 +7,9 @@ use burn::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Matrices, Optimizer, OptimizerError, Rates, SettingError, State, StateError,
+    Matrices, Optimizer, SettingError,
     distance::{grown, number, quotient, total},
-    pair,
-    rate_groups::{Members, RateGroups, by_group},
+    rate_groups::{GroupRule, Grouped, Members, RateGroups},
     setting,
 };
 
@@ -60,22 +59,14 @@ impl DadaptAdamConfig {
             setting::growth("growth_rate", self.growth_rate),
         ];
         setting::build(problems.concat(), || -> Box<dyn Optimizer> {
-            Box::new(DadaptAdam {
-                config: self.clone(),
-                memory: RateGroups::new(),
-            })
+            Box::new(Grouped::new(self.clone()))
         })
     }
 }
 
-struct DadaptAdam {
-    config: DadaptAdamConfig,
-    memory: RateGroups<Moments, Estimate>,
-}
-
 /// Of one matrix.
 #[derive(RecordState)]
-struct Moments {
+pub(crate) struct Moments {
     /// Running mean of the gradients times the step sizes.
     first: Tensor<2>,
     second: Tensor<2>,
@@ -85,26 +76,30 @@ struct Moments {
 
 /// Of one group.
 #[derive(RecordState)]
-struct Estimate {
+pub(crate) struct Estimate {
     /// Steps taken.
     time: usize,
     d: Tensor<2>,
     numerator: Tensor<2>,
 }
 
-impl DadaptAdam {
+impl GroupRule for DadaptAdamConfig {
+    type Matrix = Moments;
+    type Group = Estimate;
+
     fn group_step(
-        &mut self,
+        &self,
+        memory: &mut RateGroups<Moments, Estimate>,
         name: &str,
         rate: f64,
         members: Members<'_>,
         grads: &mut Matrices,
         device: &Device,
     ) {
-        let config = &self.config;
+        let config = self;
         let [beta1, beta2] = config.betas;
         let decay = beta2.sqrt();
-        let old = self.memory.groups.take(name).unwrap_or_else(|| Estimate {
+        let old = memory.groups.take(name).unwrap_or_else(|| Estimate {
             time: 0,
             d: number(config.d0, device),
             numerator: number(0.0, device),
@@ -125,7 +120,7 @@ impl DadaptAdam {
             if config.weight_decay != 0.0 && !config.decouple {
                 grad = grad + (*param).clone() * config.weight_decay;
             }
-            let old = self.memory.matrices.take(key).unwrap_or_else(|| Moments {
+            let old = memory.matrices.take(key).unwrap_or_else(|| Moments {
                 first: grad.zeros_like(),
                 second: grad.zeros_like(),
                 way: grad.zeros_like(),
@@ -139,7 +134,7 @@ impl DadaptAdam {
                 second: old.second * beta2 + grad.square() * (1.0 - beta2),
                 way,
             };
-            self.memory.matrices.put(key, param.dims(), moments);
+            memory.matrices.put(key, param.dims(), moments);
         }
 
         let numerator = old.numerator * decay + step.clone() * total(products) * (1.0 - decay);
@@ -151,7 +146,7 @@ impl DadaptAdam {
         let d = grown(old.d, estimate, config.growth_rate);
 
         for (key, param) in members {
-            let Some(moments) = self.memory.matrices.get(key) else {
+            let Some(moments) = memory.matrices.get(key) else {
                 continue;
             };
             let mut moved = param.clone();
@@ -161,31 +156,6 @@ impl DadaptAdam {
             *param = moved - moments.first.clone() / (moments.second.clone().sqrt() + config.eps);
         }
         let estimate = Estimate { time, d, numerator };
-        self.memory.groups.put(name, [1, 1], estimate);
-    }
-}
-
-impl Optimizer for DadaptAdam {
-    fn step(
-        &mut self,
-        params: &mut Matrices,
-        mut grads: Matrices,
-        rates: &Rates,
-    ) -> Result<(), OptimizerError> {
-        self.memory.check(params, rates)?;
-        for (name, (rate, members)) in by_group(pair(params, &grads)?, rates) {
-            let device = members[0].1.device();
-            self.group_step(&name, rate, members, &mut grads, &device);
-        }
-        Ok(())
-    }
-
-    fn state(&self) -> State {
-        self.memory.state()
-    }
-
-    fn restore(&mut self, state: State, device: &Device) -> Result<(), StateError> {
-        self.memory = RateGroups::restored(state, device)?;
-        Ok(())
+        memory.groups.put(name, [1, 1], estimate);
     }
 }

@@ -7,10 +7,9 @@ use burn::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Matrices, Optimizer, OptimizerError, Rates, SettingError, State, StateError,
+    Matrices, Optimizer, SettingError,
     distance::{grown, number, quotient, total},
-    pair,
-    rate_groups::{Members, RateGroups, by_group},
+    rate_groups::{GroupRule, Grouped, Members, RateGroups},
     setting,
 };
 
@@ -46,22 +45,14 @@ impl DadaptLionConfig {
             setting::positive("d0", self.d0),
         ];
         setting::build(problems.concat(), || -> Box<dyn Optimizer> {
-            Box::new(DadaptLion {
-                config: self.clone(),
-                memory: RateGroups::new(),
-            })
+            Box::new(Grouped::new(self.clone()))
         })
     }
 }
 
-struct DadaptLion {
-    config: DadaptLionConfig,
-    memory: RateGroups<Momentum, Estimate>,
-}
-
 /// Of one matrix.
 #[derive(RecordState)]
-struct Momentum {
+pub(crate) struct Momentum {
     /// Running mean of the gradients times the step sizes.
     mean: Tensor<2>,
     /// Decaying sum of the directions times the step sizes.
@@ -70,24 +61,28 @@ struct Momentum {
 
 /// Of one group.
 #[derive(RecordState)]
-struct Estimate {
+pub(crate) struct Estimate {
     d: Tensor<2>,
     numerator: Tensor<2>,
 }
 
-impl DadaptLion {
+impl GroupRule for DadaptLionConfig {
+    type Matrix = Momentum;
+    type Group = Estimate;
+
     fn group_step(
-        &mut self,
+        &self,
+        memory: &mut RateGroups<Momentum, Estimate>,
         name: &str,
         rate: f64,
         members: Members<'_>,
         grads: &mut Matrices,
         device: &Device,
     ) {
-        let config = &self.config;
+        let config = self;
         let [beta1, beta2] = config.betas;
         let decay = beta2.sqrt();
-        let old = self.memory.groups.take(name).unwrap_or_else(|| Estimate {
+        let old = memory.groups.take(name).unwrap_or_else(|| Estimate {
             d: number(config.d0, device),
             numerator: number(0.0, device),
         });
@@ -98,7 +93,7 @@ impl DadaptLion {
             let Some(grad) = grads.remove(key) else {
                 continue;
             };
-            let old = self.memory.matrices.take(key).unwrap_or_else(|| Momentum {
+            let old = memory.matrices.take(key).unwrap_or_else(|| Momentum {
                 mean: grad.zeros_like(),
                 way: grad.zeros_like(),
             });
@@ -115,7 +110,7 @@ impl DadaptLion {
                 mean: old.mean * beta2 + grad * (step.clone() * (1.0 - beta2)),
                 way,
             };
-            self.memory.matrices.put(key, param.dims(), momentum);
+            memory.matrices.put(key, param.dims(), momentum);
         }
 
         let numerator = old.numerator * decay + step * total(products) * (1.0 - decay);
@@ -126,31 +121,6 @@ impl DadaptLion {
         );
         let d = grown(old.d, estimate, None);
         let estimate = Estimate { d, numerator };
-        self.memory.groups.put(name, [1, 1], estimate);
-    }
-}
-
-impl Optimizer for DadaptLion {
-    fn step(
-        &mut self,
-        params: &mut Matrices,
-        mut grads: Matrices,
-        rates: &Rates,
-    ) -> Result<(), OptimizerError> {
-        self.memory.check(params, rates)?;
-        for (name, (rate, members)) in by_group(pair(params, &grads)?, rates) {
-            let device = members[0].1.device();
-            self.group_step(&name, rate, members, &mut grads, &device);
-        }
-        Ok(())
-    }
-
-    fn state(&self) -> State {
-        self.memory.state()
-    }
-
-    fn restore(&mut self, state: State, device: &Device) -> Result<(), StateError> {
-        self.memory = RateGroups::restored(state, device)?;
-        Ok(())
+        memory.groups.put(name, [1, 1], estimate);
     }
 }

@@ -7,10 +7,9 @@ use burn::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Matrices, Optimizer, OptimizerError, Rates, SettingError, State, StateError,
+    Matrices, Optimizer, SettingError,
     distance::{grown, number, quotient, total},
-    pair,
-    rate_groups::{Members, RateGroups, by_group},
+    rate_groups::{GroupRule, Grouped, Members, RateGroups},
     setting,
 };
 
@@ -50,22 +49,14 @@ impl DadaptSgdConfig {
             setting::growth("growth_rate", self.growth_rate),
         ];
         setting::build(problems.concat(), || -> Box<dyn Optimizer> {
-            Box::new(DadaptSgd {
-                config: self.clone(),
-                memory: RateGroups::new(),
-            })
+            Box::new(Grouped::new(self.clone()))
         })
     }
 }
 
-struct DadaptSgd {
-    config: DadaptSgdConfig,
-    memory: RateGroups<Place, Estimate>,
-}
-
 /// Of one matrix.
 #[derive(RecordState)]
-struct Place {
+pub(crate) struct Place {
     start: Tensor<2>,
     /// Sum of the gradients times the step sizes.
     way: Tensor<2>,
@@ -73,24 +64,28 @@ struct Place {
 
 /// Of one group.
 #[derive(RecordState)]
-struct Estimate {
+pub(crate) struct Estimate {
     d: Tensor<2>,
     numerator: Tensor<2>,
     /// Length of the first gradient that was not zero, which all step sizes are divided by.
     unit: Tensor<2>,
 }
 
-impl DadaptSgd {
+impl GroupRule for DadaptSgdConfig {
+    type Matrix = Place;
+    type Group = Estimate;
+
     fn group_step(
-        &mut self,
+        &self,
+        memory: &mut RateGroups<Place, Estimate>,
         name: &str,
         rate: f64,
         members: Members<'_>,
         grads: &mut Matrices,
         device: &Device,
     ) {
-        let config = &self.config;
-        let old = self.memory.groups.take(name).unwrap_or_else(|| Estimate {
+        let config = self;
+        let old = memory.groups.take(name).unwrap_or_else(|| Estimate {
             d: number(config.d0, device),
             numerator: number(0.0, device),
             unit: number(0.0, device),
@@ -112,7 +107,7 @@ impl DadaptSgd {
             if config.weight_decay != 0.0 {
                 grad = grad + param.clone() * config.weight_decay;
             }
-            let old = self.memory.matrices.take(key).unwrap_or_else(|| Place {
+            let old = memory.matrices.take(key).unwrap_or_else(|| Place {
                 start: param.clone(),
                 way: grad.zeros_like(),
             });
@@ -125,7 +120,7 @@ impl DadaptSgd {
                 start: old.start,
                 way,
             };
-            self.memory.matrices.put(key, param.dims(), place);
+            memory.matrices.put(key, param.dims(), place);
         }
 
         let numerator = old.numerator + step * total(products);
@@ -136,31 +131,6 @@ impl DadaptSgd {
         );
         let d = grown(old.d, estimate, config.growth_rate);
         let estimate = Estimate { d, numerator, unit };
-        self.memory.groups.put(name, [1, 1], estimate);
-    }
-}
-
-impl Optimizer for DadaptSgd {
-    fn step(
-        &mut self,
-        params: &mut Matrices,
-        mut grads: Matrices,
-        rates: &Rates,
-    ) -> Result<(), OptimizerError> {
-        self.memory.check(params, rates)?;
-        for (name, (rate, members)) in by_group(pair(params, &grads)?, rates) {
-            let device = members[0].1.device();
-            self.group_step(&name, rate, members, &mut grads, &device);
-        }
-        Ok(())
-    }
-
-    fn state(&self) -> State {
-        self.memory.state()
-    }
-
-    fn restore(&mut self, state: State, device: &Device) -> Result<(), StateError> {
-        self.memory = RateGroups::restored(state, device)?;
-        Ok(())
+        memory.groups.put(name, [1, 1], estimate);
     }
 }

@@ -7,10 +7,9 @@ use burn::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Matrices, Optimizer, OptimizerError, Rates, SettingError, State, StateError,
+    Matrices, Optimizer, SettingError,
     distance::{number, quotient, total},
-    pair,
-    rate_groups::{Members, RateGroups, by_group},
+    rate_groups::{GroupRule, Grouped, Members, RateGroups},
     setting,
 };
 
@@ -72,22 +71,14 @@ impl ProdigyConfig {
             setting::growth("growth_rate", self.growth_rate),
         ];
         setting::build(problems.concat(), || -> Box<dyn Optimizer> {
-            Box::new(Prodigy {
-                config: self.clone(),
-                memory: RateGroups::new(),
-            })
+            Box::new(Grouped::new(self.clone()))
         })
     }
 }
 
-struct Prodigy {
-    config: ProdigyConfig,
-    memory: RateGroups<Moments, Estimate>,
-}
-
 /// Of one matrix.
 #[derive(RecordState)]
-struct Moments {
+pub(crate) struct Moments {
     /// Running mean of the gradients times the estimates.
     first: Tensor<2>,
     /// Running mean of the squares of the same.
@@ -99,7 +90,7 @@ struct Moments {
 
 /// Of one group.
 #[derive(RecordState)]
-struct Estimate {
+pub(crate) struct Estimate {
     /// Steps taken.
     time: usize,
     d: Tensor<2>,
@@ -143,19 +134,23 @@ impl Estimate {
     }
 }
 
-impl Prodigy {
+impl GroupRule for ProdigyConfig {
+    type Matrix = Moments;
+    type Group = Estimate;
+
     fn group_step(
-        &mut self,
+        &self,
+        memory: &mut RateGroups<Moments, Estimate>,
         name: &str,
         rate: f64,
         members: Members<'_>,
         grads: &mut Matrices,
         device: &Device,
     ) {
-        let config = &self.config;
+        let config = self;
         let [beta1, beta2] = config.betas;
         let beta3 = config.beta3.unwrap_or(beta2.sqrt());
-        let old = self.memory.groups.take(name);
+        let old = memory.groups.take(name);
         let old = old.unwrap_or_else(|| Estimate::first(config.d0, device));
         let correction = if config.use_bias_correction {
             let time = (old.time + 1) as f64;
@@ -182,7 +177,7 @@ impl Prodigy {
             if config.weight_decay != 0.0 && !config.decouple {
                 grad = grad + param.clone() * config.weight_decay;
             }
-            let old = self.memory.matrices.take(key).unwrap_or_else(|| Moments {
+            let old = memory.matrices.take(key).unwrap_or_else(|| Moments {
                 first: grad.zeros_like(),
                 second: grad.zeros_like(),
                 way: grad.zeros_like(),
@@ -198,7 +193,7 @@ impl Prodigy {
                 way,
                 start: old.start,
             };
-            self.memory.matrices.put(key, param.dims(), moments);
+            memory.matrices.put(key, param.dims(), moments);
         }
 
         let gained = unit * step.clone() * total(products);
@@ -206,7 +201,7 @@ impl Prodigy {
         let estimate = old.next(numerator, total(lengths), config);
 
         for (key, param) in members {
-            let Some(moments) = self.memory.matrices.get(key) else {
+            let Some(moments) = memory.matrices.get(key) else {
                 continue;
             };
             let mut moved = param.clone();
@@ -216,31 +211,6 @@ impl Prodigy {
             let denominator = moments.second.clone().sqrt() + estimate.d.clone() * config.eps;
             *param = moved - moments.first.clone() / denominator * step.clone();
         }
-        self.memory.groups.put(name, [1, 1], estimate);
-    }
-}
-
-impl Optimizer for Prodigy {
-    fn step(
-        &mut self,
-        params: &mut Matrices,
-        mut grads: Matrices,
-        rates: &Rates,
-    ) -> Result<(), OptimizerError> {
-        self.memory.check(params, rates)?;
-        for (name, (rate, members)) in by_group(pair(params, &grads)?, rates) {
-            let device = members[0].1.device();
-            self.group_step(&name, rate, members, &mut grads, &device);
-        }
-        Ok(())
-    }
-
-    fn state(&self) -> State {
-        self.memory.state()
-    }
-
-    fn restore(&mut self, state: State, device: &Device) -> Result<(), StateError> {
-        self.memory = RateGroups::restored(state, device)?;
-        Ok(())
+        memory.groups.put(name, [1, 1], estimate);
     }
 }

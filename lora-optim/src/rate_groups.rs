@@ -7,7 +7,7 @@ use burn::{
     tensor::{Device, Tensor},
 };
 
-use crate::{Matrices, OptimizerError, Rates, State, StateError, slots::Slots};
+use crate::{Matrices, Optimizer, OptimizerError, Rates, State, StateError, pair, slots::Slots};
 
 /// Before the names of saved values that belong to a group.
 const GROUP: &str = "rate-group:";
@@ -27,13 +27,6 @@ pub(crate) struct RateGroups<S, G> {
 }
 
 impl<S, G> RateGroups<S, G> {
-    pub(crate) fn new() -> Self {
-        Self {
-            matrices: Slots::new(),
-            groups: Slots::new(),
-        }
-    }
-
     /// Whether the state fits these matrices and these rates; to be called before anything moves.
     pub(crate) fn check(&self, params: &Matrices, rates: &Rates) -> Result<(), OptimizerError> {
         self.matrices.check(params)?;
@@ -89,11 +82,72 @@ fn split_off<T>(values: &mut BTreeMap<String, T>) -> BTreeMap<String, T> {
         .collect()
 }
 
+/// A rule with an estimated step size, one rate group at a time.
+pub(crate) trait GroupRule: Send {
+    /// What is remembered of each matrix.
+    type Matrix: RecordState + Send;
+    /// What is remembered of each group.
+    type Group: RecordState + Send;
+
+    /// Moves the matrices of a group.
+    fn group_step(
+        &self,
+        memory: &mut RateGroups<Self::Matrix, Self::Group>,
+        name: &str,
+        rate: f64,
+        members: Members<'_>,
+        grads: &mut Matrices,
+        device: &Device,
+    );
+}
+
+/// The optimiser that follows a [`GroupRule`].
+pub(crate) struct Grouped<R: GroupRule> {
+    rule: R,
+    memory: RateGroups<R::Matrix, R::Group>,
+}
+
+impl<R: GroupRule> Grouped<R> {
+    pub(crate) fn new(rule: R) -> Self {
+        Self {
+            rule,
+            memory: RateGroups {
+                matrices: Slots::new(),
+                groups: Slots::new(),
+            },
+        }
+    }
+}
+
+impl<R: GroupRule> Optimizer for Grouped<R> {
+    fn step(
+        &mut self,
+        params: &mut Matrices,
+        mut grads: Matrices,
+        rates: &Rates,
+    ) -> Result<(), OptimizerError> {
+        self.memory.check(params, rates)?;
+        for (name, (rate, members)) in by_group(pair(params, &grads)?, rates) {
+            let device = members[0].1.device();
+            let memory = &mut self.memory;
+            self.rule
+                .group_step(memory, &name, rate, members, &mut grads, &device);
+        }
+        Ok(())
+    }
+
+    fn state(&self) -> State {
+        self.memory.state()
+    }
+
+    fn restore(&mut self, state: State, device: &Device) -> Result<(), StateError> {
+        self.memory = RateGroups::restored(state, device)?;
+        Ok(())
+    }
+}
+
 /// Sorts matrices by rate group, with the rate of each group. A group whose rate is 0 rests and is left out.
-pub(crate) fn by_group<'a>(
-    pairs: Members<'a>,
-    rates: &Rates,
-) -> BTreeMap<String, (f64, Members<'a>)> {
+fn by_group<'a>(pairs: Members<'a>, rates: &Rates) -> BTreeMap<String, (f64, Members<'a>)> {
     let mut groups = BTreeMap::<String, (f64, Members<'a>)>::new();
     for (key, param) in pairs {
         let rate = rates.at(key);
