@@ -8,7 +8,7 @@ use clap::{
     Args,
     builder::{PossibleValuesParser, TypedValueParser},
 };
-use lora_core::lora_file::{FileDtype, LoraFile, LoraLayout, LoraModule, Written};
+use lora_core::lora_file::{FileDtype, LoraFile, LoraLayout, Written};
 use serde::Serialize;
 
 /// How a LoRA file is written.
@@ -54,8 +54,8 @@ impl WrittenLora {
             file: path.to_path_buf(),
             layout: layout.to_string(),
             dtype,
-            modules: lora.modules.len(),
-            parameters: lora.modules.values().map(LoraModule::parameters).sum(),
+            modules: lora.names().count(),
+            parameters: lora.parameters(),
             bytes: written.bytes,
             sshs_model_hash: written.model_hash,
         })

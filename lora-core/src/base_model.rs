@@ -2,11 +2,13 @@ mod network_builder;
 mod network_reader;
 mod text_tower;
 
+use std::collections::BTreeMap;
+
 use burn::tensor::Device;
 
 use crate::{
     Family, Matrices, ModelConfigs, ModelSource, Part, Precision, TextConditioner,
-    adapter::{self, Injected, LoraSpec, Sites, SpecError, Strength},
+    adapter::{self, DropoutRates, Injected, LoraSpec, Sites, SpecError, Strength},
     diffusion::SchedulerConfig,
     lora_file::LoraFile,
     unet::UNet,
@@ -114,6 +116,7 @@ impl BaseModel {
         seed: u64,
         device: &Device,
     ) -> Result<Injected, SpecError> {
+        self.check_spec(spec)?;
         let mut sum = Injected::default();
         for network in self.networks() {
             let injected = adapter::inject(network, spec, seed, device)?;
@@ -121,6 +124,51 @@ impl BaseModel {
             sum.parameters += injected.parameters;
         }
         Ok(sum)
+    }
+
+    /// Whether `spec` makes sense for this model, all networks of which are there.
+    ///
+    /// # Errors
+    /// See [`LoraSpec::check`]; and rules for layers that no network has.
+    pub fn check_spec(&self, spec: &LoraSpec) -> Result<(), SpecError> {
+        spec.check()?;
+        if spec.blocks.is_empty() {
+            return Ok(());
+        }
+        // Sites are offered for changing. These are handles of their own, so that the networks count as unchanged.
+        let (mut text, mut unet) = (TextConditioner::clone(&self.text), self.unet.clone());
+        let encoders = text.encoders_mut();
+        let mut networks: Vec<&mut dyn Sites> =
+            encoders.map(|encoder| encoder as &mut dyn Sites).collect();
+        networks.push(&mut unet);
+        let patterns = adapter::unmatched_patterns(&mut networks, spec);
+        if patterns.is_empty() {
+            Ok(())
+        } else {
+            Err(SpecError::NoSuchLayers { patterns })
+        }
+    }
+
+    /// By what the learning rates of `spec`'s modules are multiplied where that is not 1, by kohya name.
+    pub fn rate_factors(&mut self, spec: &LoraSpec) -> BTreeMap<String, f64> {
+        let networks = self.networks().into_iter();
+        networks
+            .flat_map(|network| adapter::rate_factors(network, spec))
+            .collect()
+    }
+
+    /// What all adapters leave out from now on; see [`adapter::set_dropout`].
+    pub fn set_dropout(&mut self, rates: DropoutRates, pass: Option<[u64; 2]>) {
+        for network in self.networks() {
+            adapter::set_dropout(network, rates, pass);
+        }
+    }
+
+    /// Scales every change whose norm is above `most` down to it; see [`adapter::limit_norms`].
+    pub fn limit_norms(&mut self, most: f32, down_is_frozen: bool) {
+        for network in self.networks() {
+            adapter::limit_norms(network, most, down_is_frozen);
+        }
     }
 
     /// The matrices of all adapters, by the key they have in a file.

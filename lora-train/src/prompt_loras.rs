@@ -182,7 +182,7 @@ impl PromptLoras {
 
     fn read_file(&mut self, path: PathBuf) -> Result<&LoraFile, LoraFileError> {
         if !self.files.contains_key(&path) {
-            let file = LoraFile::read(&path)?;
+            let file = LoraFile::read_any(&path)?;
             self.files.insert(path.clone(), file);
         }
         Ok(&self.files[&path])

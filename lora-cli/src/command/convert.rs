@@ -48,7 +48,7 @@ enum Layout {
 impl Convert {
     pub(crate) fn run(self, printer: &Printer) -> anyhow::Result<End> {
         prepare(&self.out, self.output.force)?;
-        let (mut lora, form) = LoraFile::read_with_form(&self.input)?;
+        let (mut lora, form) = LoraFile::read_any_with_form(&self.input)?;
         if self.portable_alphas {
             lora = lora.with_portable_alphas();
         }

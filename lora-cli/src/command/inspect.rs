@@ -123,13 +123,22 @@ fn longest<'a>(names: impl Iterator<Item = &'a String>) -> usize {
 
 fn part(part: &InspectedPart) -> String {
     format!(
-        "  {}: {} layers, {} parameters, rank {}, alpha {}",
+        "  {}: {} layers{}, {} parameters, rank {}, alpha {}",
         part.name,
         part.modules,
+        form(part),
         part.parameters,
         kinds(&part.ranks),
         kinds(&part.alphas)
     )
+}
+
+/// What the layers' changes are, where that is not LoRA alone.
+fn form(part: &InspectedPart) -> String {
+    if part.kinds.keys().all(|kind| kind == "LoRA") {
+        return String::new();
+    }
+    format!(" of {}", kinds(&part.kinds))
 }
 
 fn hash(hash: &InspectedHash) -> String {

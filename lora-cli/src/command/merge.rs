@@ -61,7 +61,11 @@ struct MergedModel<'a> {
 impl Merge {
     pub(crate) fn run(self, printer: &Printer) -> anyhow::Result<End> {
         prepare(&self.out, self.output.force)?;
-        let read = |lora: &LoraArgument| LoraFile::read_with_form(&lora.path);
+        // A model takes up whatever a file holds; only pairs become one file again.
+        let read = |lora: &LoraArgument| match &self.into {
+            Some(_) => LoraFile::read_any_with_form(&lora.path),
+            None => LoraFile::read_with_form(&lora.path),
+        };
         let files = self.loras.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         let names: Vec<_> = self.loras.iter().map(|lora| name(&lora.path)).collect();
         let loras: Vec<_> = (self.loras.iter().zip(&names).zip(&files))

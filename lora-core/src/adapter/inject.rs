@@ -1,11 +1,13 @@
 //! Filling, reading, replacing and merging adapters: written once over [`Sites`].
 
-use burn::tensor::{DType, Device, Tensor, TensorData};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
-use super::{LoraSpec, LowRank, Site, SiteWeight, Sites, SpecError, Target};
+use burn::tensor::{DType, Device, Tensor};
+
+use super::{
+    Adapter, Dropout, DropoutRates, LayerPattern, LoraSpec, Site, SiteWeight, Sites, SpecError,
+    Target, fresh::fresh,
+};
 use crate::Matrices;
 
 /// What an injection made.
@@ -13,16 +15,19 @@ use crate::Matrices;
 pub struct Injected {
     /// Adapted layers.
     pub modules: usize,
-    /// Numbers to train.
+    /// Numbers in their matrices.
     pub parameters: usize,
 }
 
-/// The keys of a module's two matrices, as kohya's files name them.
-pub(super) fn matrix_keys(module: &str) -> [String; 2] {
-    [
-        format!("{module}.lora_down.weight"),
-        format!("{module}.lora_up.weight"),
-    ]
+impl Injected {
+    /// Counts one adapter.
+    pub(super) fn count(&mut self, adapter: &mut Adapter) {
+        self.modules += 1;
+        adapter.each_part(&mut |_, matrix| {
+            let [rows, columns] = matrix.dims();
+            self.parameters += rows * columns;
+        });
+    }
 }
 
 /// Visits the sites of `network` with their kohya module names.
@@ -34,9 +39,18 @@ pub(super) fn visit_named(network: &mut dyn Sites, mut visit: impl FnMut(Target,
     });
 }
 
-/// Puts a fresh adapter into every site that `spec` targets: down kaiming-uniform (a = √5, so U(±1/√fan_in)), up zero.
+/// Visits the matrices of every slot with one adapter, which is all that training makes, by the key that files give them.
+fn visit_parts(network: &mut dyn Sites, mut visit: impl FnMut(String, &mut Tensor<2>)) {
+    visit_named(network, |_, name, site| {
+        if let [adapter] = site.slot.as_mut_slice() {
+            adapter.each_part(&mut |part, matrix| visit(format!("{name}.{part}"), matrix));
+        }
+    });
+}
+
+/// Puts a fresh adapter, which changes nothing yet, into every site that `spec` targets.
 ///
-/// The draw depends on `seed` and the module's name alone, not on which other modules are trained.
+/// The draws depend on `seed` and the module's name alone, not on which other modules are trained.
 ///
 /// # Errors
 /// See [`LoraSpec::check`].
@@ -47,37 +61,42 @@ pub fn inject(
     device: &Device,
 ) -> Result<Injected, SpecError> {
     spec.check()?;
+    let naming = network.naming();
     let mut injected = Injected::default();
     visit_named(network, |target, name, site| {
-        if !spec.targets.contains(&target) {
+        let layer = spec.layer(&naming, site.path, site.shape());
+        if !spec.targets.contains(&target) || layer.lr == 0.0 {
             return;
         }
-        let shape = site.shape();
-        let (rank, alpha) = spec.rank_and_alpha(shape);
-        let down = kaiming_uniform(rank, shape.receptive(), name, seed);
-        *site.slot = vec![LowRank {
-            down: Tensor::from_data(down, device),
-            up: Tensor::zeros([shape.outputs, rank], device),
-            alpha,
-            strength: 1.0,
-        }];
-        injected.modules += 1;
-        injected.parameters += rank * (shape.receptive() + shape.outputs);
+        let mut adapter = fresh(&site, name, spec, layer, seed, device);
+        injected.count(&mut adapter);
+        *site.slot = vec![adapter];
     });
     Ok(injected)
 }
 
-fn kaiming_uniform(rank: usize, receptive: usize, name: &str, seed: u64) -> TensorData {
-    let digest = Sha256::new()
-        .chain_update(seed.to_le_bytes())
-        .chain_update(name)
-        .finalize();
-    let mut random = ChaCha8Rng::from_seed(digest.into());
-    let bound = (receptive as f32).sqrt().recip();
-    let values: Vec<f32> = (0..rank * receptive)
-        .map(|_| random.random_range(-bound..bound))
-        .collect();
-    TensorData::new(values, [rank, receptive])
+/// By what the learning rates of `spec`'s modules are multiplied where that is not 1, by kohya name.
+pub fn rate_factors(network: &mut dyn Sites, spec: &LoraSpec) -> BTreeMap<String, f64> {
+    let naming = network.naming();
+    let mut factors = BTreeMap::new();
+    visit_named(network, |_, name, site| {
+        let lr = spec.layer(&naming, site.path, site.shape()).lr;
+        if lr.to_bits() != 1f64.to_bits() {
+            factors.insert(name.to_owned(), lr);
+        }
+    });
+    factors
+}
+
+/// The patterns of `spec` that mean no layer of the networks.
+pub fn unmatched_patterns(networks: &mut [&mut dyn Sites], spec: &LoraSpec) -> Vec<String> {
+    let patterns = spec.blocks.iter().flat_map(|rule| &rule.layers);
+    let mut left: Vec<&LayerPattern> = patterns.collect();
+    for network in networks {
+        let naming = network.naming();
+        network.sites(&mut |_, site| left.retain(|pattern| !pattern.matches(&naming, site.path)));
+    }
+    left.into_iter().map(|pattern| pattern.0.clone()).collect()
 }
 
 /// Empties every slot.
@@ -90,12 +109,8 @@ pub fn clear(network: &mut dyn Sites) {
 /// Slots with more than one adapter, which training never makes, are passed over.
 pub fn factors(network: &mut dyn Sites) -> Matrices {
     let mut matrices = Matrices::new();
-    visit_named(network, |_, name, site| {
-        if let [adapter] = site.slot.as_mut_slice() {
-            let [down, up] = matrix_keys(name);
-            matrices.insert(down, adapter.down.clone());
-            matrices.insert(up, adapter.up.clone());
-        }
+    visit_parts(network, |key, matrix| {
+        matrices.insert(key, matrix.clone());
     });
     matrices
 }
@@ -104,34 +119,49 @@ pub fn factors(network: &mut dyn Sites) -> Matrices {
 ///
 /// Training passes tensors that track gradients, sampling passes plain ones.
 pub fn set_factors(network: &mut dyn Sites, values: &Matrices) {
-    visit_named(network, |_, name, site| {
-        if let [adapter] = site.slot.as_mut_slice() {
-            let [down, up] = matrix_keys(name);
-            if let Some(value) = values.get(&down) {
-                adapter.down = value.clone();
-            }
-            if let Some(value) = values.get(&up) {
-                adapter.up = value.clone();
-            }
+    visit_parts(network, |key, matrix| {
+        if let Some(value) = values.get(&key) {
+            *matrix = value.clone();
         }
     });
 }
 
-/// Adds every adapter's `scale · up·down` to its frozen weight and empties the slots.
+/// Says what the adapters leave out from now on: the draws of the `pass`-th forward pass of a run, or nothing.
+pub fn set_dropout(network: &mut dyn Sites, rates: DropoutRates, pass: Option<[u64; 2]>) {
+    visit_named(network, |_, name, site| {
+        for adapter in site.slot.iter_mut() {
+            adapter.dropout = pass.map(|[seed, pass]| Dropout::new(rates, seed, pass, name));
+        }
+    });
+}
+
+/// Scales every change whose norm is above `most` down to it; see [`Adapter::limit_norm`].
+pub fn limit_norms(network: &mut dyn Sites, most: f32, down_is_frozen: bool) {
+    network.sites(&mut |_, site| {
+        for adapter in site.slot.iter_mut() {
+            adapter.limit_norm(most, down_is_frozen);
+        }
+    });
+}
+
+/// Adds every adapter's change to its frozen weight and empties the slots.
+///
+/// Of several adapters with magnitudes each is taken at the frozen weight, as they are while drawing.
 pub fn merge(network: &mut dyn Sites) {
     network.sites(&mut |_, mut site| {
-        for adapter in site.slot.drain(..) {
-            let delta = adapter.delta();
-            match &mut site.weight {
-                SiteWeight::Linear(weight) => {
-                    let dtype = weight.dtype();
-                    **weight = (weight.clone().cast(DType::F32) + delta).cast(dtype);
-                }
-                SiteWeight::Conv2d(weight) => {
-                    let (shape, dtype) = (weight.dims(), weight.dtype());
-                    **weight = (weight.clone().cast(DType::F32) + delta.reshape(shape)).cast(dtype);
-                }
-            }
+        let frozen = site.weight.matrix();
+        let deltas = site
+            .slot
+            .drain(..)
+            .map(|adapter| adapter.delta(frozen.clone()));
+        let Some(delta) = deltas.reduce(|sum, delta| sum + delta) else {
+            return;
+        };
+        let dtype = frozen.dtype();
+        let merged = (frozen.cast(DType::F32) + delta).cast(dtype);
+        match &mut site.weight {
+            SiteWeight::Linear(weight) => **weight = merged,
+            SiteWeight::Conv2d(weight) => **weight = merged.reshape(weight.dims()),
         }
     });
 }

@@ -1,7 +1,7 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use super::{LowRank, Naming};
+use super::{Adapter, Naming};
 
 /// Which part of the model a site belongs to; kohya trains the first two by default and the third as LoCon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -16,6 +16,10 @@ pub enum Target {
     /// The projection of the pooled text state: never trained, but LoRAs from elsewhere change it.
     #[serde(skip)]
     TextProjection,
+    /// The UNet's first and last convolution and its embeddings of timestep and size: never trained, but LyCORIS changes them
+    /// unless it is told otherwise.
+    #[serde(skip)]
+    OutsideTheBlocks,
 }
 
 /// The frozen weight of a site.
@@ -72,7 +76,7 @@ impl SiteShape {
 }
 
 /// A frozen layer's adapters, whose corrections add up: one while training, any number while drawing.
-pub type Slot = Vec<LowRank>;
+pub type Slot = Vec<Adapter>;
 
 /// A frozen layer's place for adapters.
 #[derive(Debug)]
@@ -83,6 +87,16 @@ pub struct Site<'a> {
     pub weight: SiteWeight<'a>,
     /// Where the adapters sit.
     pub slot: &'a mut Slot,
+}
+
+impl SiteWeight<'_> {
+    /// The weight as a matrix, `[out, in · kernel_height · kernel_width]`.
+    pub fn matrix(&self) -> Tensor<2> {
+        match self {
+            Self::Linear(weight) => (**weight).clone(),
+            Self::Conv2d(weight) => (**weight).clone().flatten(1, 3),
+        }
+    }
 }
 
 impl Site<'_> {

@@ -19,7 +19,7 @@ impl Strength {
     pub fn of(self, target: Target) -> f32 {
         match target {
             Target::TextEncoder | Target::TextProjection => self.text,
-            Target::Attention | Target::Convolution => self.unet,
+            Target::Attention | Target::Convolution | Target::OutsideTheBlocks => self.unet,
         }
     }
 }

@@ -1,7 +1,7 @@
 use burn::tensor::{Tensor, ops::ConvOptions};
 
 use crate::{
-    adapter::{Site, SiteWeight, Slot},
+    adapter::{ConvGeometry, Site, SiteWeight, Slot},
     fused,
     weights::Weights,
 };
@@ -45,9 +45,19 @@ impl Conv2d {
         let (weight, bias) = (self.weight.clone(), self.bias.clone());
         let base = fused::conv2d(x.clone(), weight, bias, self.stride, self.padding);
         let [_, inputs, height, width] = self.weight.dims();
-        self.adapters.iter().fold(base, |sum, adapter| {
-            let options = ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], 1);
-            sum + adapter.conv2d(x.clone(), [inputs, height, width], options)
+        let geometry = ConvGeometry {
+            receptive: [inputs, height, width],
+            options: ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], 1),
+        };
+        self.adapters.iter().fold(base.clone(), |sum, adapter| {
+            let plain = || {
+                let outputs = self.bias.dims()[0];
+                base.clone() - self.bias.clone().reshape([1, outputs, 1, 1])
+            };
+            match adapter.conv2d(x.clone(), &self.weight, &geometry, plain) {
+                Some(correction) => sum + correction,
+                None => sum,
+            }
         })
     }
 

@@ -42,9 +42,16 @@ impl Linear {
             self.weight.clone().transpose(),
             self.bias.clone(),
         );
-        self.adapters
-            .iter()
-            .fold(base, |sum, adapter| sum + adapter.linear(x.clone()))
+        self.adapters.iter().fold(base.clone(), |sum, adapter| {
+            let plain = || match &self.bias {
+                Some(bias) => base.clone() - bias.clone().unsqueeze(),
+                None => base.clone(),
+            };
+            match adapter.linear(x.clone(), &self.weight, plain) {
+                Some(correction) => sum + correction,
+                None => sum,
+            }
+        })
     }
 
     /// The adapter slot, for [`crate::adapter::Sites`].

@@ -2,16 +2,18 @@
 
 use std::fmt;
 
-/// A kind of adapter that this crate cannot apply.
+/// A kind of adapter that is more than a LoRA.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AdapterKind {
     /// Hadamard products of low-rank matrices (LyCORIS).
     LoHa,
     /// Kronecker products (LyCORIS).
     LoKr,
-    /// LoRA with a trained magnitude of each output (Liu et al. 2024).
+    /// LoRA with a trained magnitude of each output (Liu et al. 2024), in LyCORIS' form.
     Dora,
-    /// LoCon with a third, middle factor (LyCORIS' `use_tucker`).
+    /// The same in PEFT's form.
+    PeftDora,
+    /// A convolution with a third, middle factor (LyCORIS' `use_tucker`).
     Tucker,
     /// Whole differences of weights, biases or norms.
     FullDifference,
@@ -31,12 +33,12 @@ pub enum AdapterKind {
 const PARTS: [(&str, AdapterKind); 16] = [
     ("hada_w1", AdapterKind::LoHa),
     ("hada_w2", AdapterKind::LoHa),
-    ("hada_t", AdapterKind::LoHa),
+    ("hada_t", AdapterKind::Tucker),
     ("lokr_w1", AdapterKind::LoKr),
     ("lokr_w2", AdapterKind::LoKr),
-    ("lokr_t", AdapterKind::LoKr),
+    ("lokr_t", AdapterKind::Tucker),
     ("dora_scale", AdapterKind::Dora),
-    ("lora_magnitude_vector", AdapterKind::Dora),
+    ("lora_magnitude_vector", AdapterKind::PeftDora),
     ("lora_mid", AdapterKind::Tucker),
     ("diff", AdapterKind::FullDifference),
     ("w_norm", AdapterKind::FullDifference),
@@ -82,6 +84,11 @@ impl AdapterKind {
         };
         PARTS.iter().find(is_part).map(|&(_, kind)| kind)
     }
+
+    /// Whether it can be drawn with, merged and trained, though it is no LoRA.
+    pub fn is_readable(self) -> bool {
+        matches!(self, Self::LoHa | Self::LoKr | Self::Dora)
+    }
 }
 
 impl fmt::Display for AdapterKind {
@@ -89,8 +96,8 @@ impl fmt::Display for AdapterKind {
         f.write_str(match self {
             Self::LoHa => "LoHa",
             Self::LoKr => "LoKr",
-            Self::Dora => "DoRA",
-            Self::Tucker => "LoCon with Tucker decomposition",
+            Self::Dora | Self::PeftDora => "DoRA",
+            Self::Tucker => "Tucker decomposition",
             Self::FullDifference => "full difference",
             Self::Oft => "OFT",
             Self::Ia3 => "(IA)³",
@@ -109,12 +116,12 @@ mod tests {
     fn kinds_are_known_by_the_end_of_a_key_alone() {
         for (key, kind) in [
             ("a.b.hada_w1_a", AdapterKind::LoHa),
-            ("a.hada_t2", AdapterKind::LoHa),
+            ("a.hada_t2", AdapterKind::Tucker),
             ("a.lokr_w2", AdapterKind::LoKr),
             ("a.lokr_w1_b", AdapterKind::LoKr),
             (
                 "unet.a.lora_magnitude_vector.default.weight",
-                AdapterKind::Dora,
+                AdapterKind::PeftDora,
             ),
             ("a.lora_mid.weight", AdapterKind::Tucker),
             ("a.diff_b", AdapterKind::FullDifference),

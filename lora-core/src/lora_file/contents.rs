@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::adapter_config::{AdapterConfigs, METADATA_KEY};
 use super::detect_family::detect;
 use super::key::{Key, PEFT_PREFIX, Role, module_name};
+use super::lycoris_module::{inputs, split};
 use super::{AdapterKind, FileDtype, LoraFile, LoraLayout, LoraProblem};
 use crate::Family;
 use crate::safetensors_file::{SafetensorsFile, SafetensorsFileError};
@@ -31,6 +32,12 @@ pub(super) struct Contents {
     pub(super) layouts: BTreeSet<LoraLayout>,
     /// By kohya name.
     pub(super) modules: BTreeMap<String, Parts>,
+    /// By kohya name and part; modules of which are in [`Self::modules`], too, where they have a pair.
+    pub(super) lycoris: BTreeMap<String, BTreeMap<&'static str, String>>,
+    /// What kinds there are beside LoRA.
+    pub(super) kinds: Vec<LoraProblem>,
+    /// Whether all of them are [readable](AdapterKind::is_readable).
+    pub(super) is_readable: bool,
     pub(super) configs: AdapterConfigs,
     pub(super) problems: Vec<LoraProblem>,
 }
@@ -42,6 +49,9 @@ impl Contents {
             file: SafetensorsFile::open(LoraFile::weights_in(path))?,
             layouts: BTreeSet::new(),
             modules: BTreeMap::new(),
+            lycoris: BTreeMap::new(),
+            kinds: Vec::new(),
+            is_readable: true,
             configs: AdapterConfigs::default(),
             problems: Vec::new(),
         };
@@ -53,8 +63,12 @@ impl Contents {
     fn sort(&mut self) {
         let mut kinds = BTreeMap::<AdapterKind, (usize, String)>::new();
         let mut keys = Vec::new();
+        let mut parts = Vec::new();
         for name in self.file.names() {
             if let Some(kind) = AdapterKind::of_key(&name) {
+                parts.extend(
+                    split(&name).map(|(module, part)| (module.to_owned(), part, name.clone())),
+                );
                 kinds.entry(kind).or_insert((0, name)).0 += 1;
             } else if let Some(key) = Key::parse(&name) {
                 self.layouts.extend(key.layout);
@@ -63,42 +77,60 @@ impl Contents {
                 self.problems.push(LoraProblem::UnknownKey { key: name });
             }
         }
-        if kinds.is_empty() {
-            let family = self.detect_family(&keys);
+        self.is_readable = kinds.keys().all(|kind| kind.is_readable());
+        if self.is_readable {
+            let family = self.detect_family(&keys, &parts);
             for (name, key) in keys {
                 self.file_under_module(name, key, family);
             }
-        } else {
-            // What is missing for a LoRA is there in another form.
-            self.problems = kinds
-                .into_iter()
-                .map(|(kind, (count, example))| LoraProblem::OtherKind {
-                    kind,
-                    count,
-                    example,
-                })
-                .collect();
+            for (module, part, name) in parts {
+                let module = kohya_name(module, family);
+                self.lycoris.entry(module).or_default().insert(part, name);
+            }
         }
-        if self.modules.is_empty() && !self.problems.iter().any(LoraProblem::is_other_kind) {
+        self.kinds = kinds
+            .into_iter()
+            .map(|(kind, (count, example))| LoraProblem::OtherKind {
+                kind,
+                count,
+                example,
+            })
+            .collect();
+        if self.modules.is_empty() && self.kinds.is_empty() {
             self.problems.insert(0, LoraProblem::NoModules);
         }
     }
 
-    fn detect_family(&self, keys: &[(String, Key)]) -> Option<Family> {
+    /// What forbids to read the file: as LoRA alone, or as all that can be read.
+    pub(super) fn take_problems(&mut self, any: bool) -> Vec<LoraProblem> {
+        // What is missing for a LoRA is there in another form.
+        if !self.kinds.is_empty() && !(any && self.is_readable) {
+            return std::mem::take(&mut self.kinds);
+        }
+        std::mem::take(&mut self.problems)
+    }
+
+    fn detect_family(
+        &self,
+        keys: &[(String, Key)],
+        parts: &[(String, &'static str, String)],
+    ) -> Option<Family> {
+        let shape = |name: &str| Some(self.file.info(name)?.shape.clone());
         let downs = keys
             .iter()
             .filter(|(_, key)| key.role == Role::Down)
-            .filter_map(|(name, key)| {
-                Some((key.module.as_str(), self.file.info(name)?.shape.as_slice()))
-            });
-        detect(downs, |key| self.file.metadata(key))
+            .filter_map(|(name, key)| Some((key.module.as_str(), shape(name)?)));
+        let others = parts.iter().filter_map(|(module, _, _)| {
+            let inputs = inputs(|part| shape(&format!("{module}.{part}")))?;
+            Some((module.as_str(), inputs))
+        });
+        let layers: Vec<(&str, Vec<usize>)> = downs.chain(others).collect();
+        let layers = layers.iter().map(|(name, shape)| (*name, shape.as_slice()));
+        detect(layers, |key| self.file.metadata(key))
     }
 
     fn file_under_module(&mut self, name: String, key: Key, family: Option<Family>) {
-        // SD 1.x and 2.x name their modules alike.
-        let module = module_name(&key.module).map_or(key.module, |module| {
-            module.kohya(family.unwrap_or_default())
-        });
+        let module = kohya_name(key.module, family);
         let parts = self.modules.entry(module.clone()).or_default();
         let place = match key.role {
             Role::Down => &mut parts.down,
@@ -155,6 +187,11 @@ impl Contents {
                 .is_some_and(|key| key.starts_with(PEFT_PREFIX))
         })
     }
+}
+
+/// The name that kohya's files give a module. SD 1.x and 2.x name their modules alike.
+fn kohya_name(module: String, family: Option<Family>) -> String {
+    module_name(&module).map_or(module, |module| module.kohya(family.unwrap_or_default()))
 }
 
 impl LoraFile {

@@ -8,10 +8,14 @@ use crate::weights::Component;
 impl LoraFile {
     /// The family of base models that the modules belong to; `None` when neither they nor the metadata tell.
     pub fn family(&self) -> Option<Family> {
-        let modules = self
-            .modules
+        let pairs = self.modules.iter();
+        let pairs = pairs.map(|(name, module)| (name.as_str(), module.down.shape().to_vec()));
+        let others = self.lycoris.iter();
+        let others = others.filter_map(|(name, module)| Some((name.as_str(), module.inputs()?)));
+        let modules: Vec<(&str, Vec<usize>)> = pairs.chain(others).collect();
+        let modules = modules
             .iter()
-            .map(|(name, module)| (name.as_str(), module.down.shape().as_slice()));
+            .map(|(name, shape)| (*name, shape.as_slice()));
         detect(modules, |key| self.metadata.get(key).map(String::as_str))
     }
 }

@@ -17,7 +17,9 @@ mod hashes;
 mod key;
 mod layout;
 mod lora_module;
+mod lycoris_module;
 mod model_spec;
+mod module_in_file;
 mod portable_alphas;
 mod problem;
 mod programs;
@@ -42,6 +44,8 @@ pub use key::LoraLayout;
 pub(crate) use layout::header as safetensors_header;
 pub use lora_module::LoraModule;
 pub(crate) use lora_module::without_ones;
+pub use lycoris_module::LycorisModule;
+pub(crate) use module_in_file::{ModuleInFile, listed};
 pub use problem::{LoraProblem, LoraProblems};
 pub use programs::{Misread, Program};
 pub use read::{LoraFileError, StoredForm};
@@ -62,6 +66,23 @@ const LEGACY_HASH: &str = "sshs_legacy_hash";
 pub struct LoraFile {
     /// The adapted modules by sd-scripts' name, such as `lora_unet_mid_block_attentions_0_proj_in`.
     pub modules: BTreeMap<String, LoraModule>,
+    /// Modules that are more than a pair, by the same names; only [`Self::read_any`] and training give such.
+    pub lycoris: BTreeMap<String, LycorisModule>,
     /// The header's `__metadata__`.
     pub metadata: BTreeMap<String, String>,
+}
+
+impl LoraFile {
+    /// The names of all modules.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let names = self.modules.keys().chain(self.lycoris.keys());
+        names.map(String::as_str)
+    }
+
+    /// Number of values in all modules.
+    pub fn parameters(&self) -> usize {
+        let pairs = self.modules.values().map(LoraModule::parameters);
+        let others = self.lycoris.values().map(LycorisModule::parameters);
+        pairs.chain(others).sum()
+    }
 }

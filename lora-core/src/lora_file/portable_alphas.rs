@@ -86,7 +86,7 @@ mod tests {
         ];
         let file = LoraFile {
             modules: modules.into(),
-            metadata: BTreeMap::new(),
+            ..LoraFile::default()
         };
         let portable = file.clone().with_portable_alphas();
         let alphas: Vec<f32> = portable

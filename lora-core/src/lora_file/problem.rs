@@ -17,8 +17,7 @@ pub enum LoraProblem {
     NoModules,
     /// The file holds an adapter that is no LoRA, or more than one.
     #[error(
-        "{kind} adapter ({count} keys such as {example}): only LoRA and LoCon can be read; merge it into its base model with \
-         the program that made it, then `lora extract` makes a LoRA of the difference"
+        "{kind} adapter ({count} keys such as {example}): {}", way_out(*kind)
     )]
     OtherKind {
         /// What it is.
@@ -111,10 +110,14 @@ pub enum LoraProblem {
     },
 }
 
-impl LoraProblem {
-    /// Whether it is [`Self::OtherKind`].
-    pub(super) fn is_other_kind(&self) -> bool {
-        matches!(self, Self::OtherKind { .. })
+/// What to do with an adapter that is no LoRA.
+fn way_out(kind: AdapterKind) -> &'static str {
+    if kind.is_readable() {
+        "only LoRA and LoCon will do here; `lora merge` puts it into its base model, then `lora extract` makes a LoRA of the \
+         difference"
+    } else {
+        "it cannot be read; merge it into its base model with the program that made it, then `lora extract` makes a LoRA of \
+         the difference"
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::contents::{Contents, Parts};
 use super::key::{Key, module_name};
-use super::{LoraFile, LoraFileError, LoraLayout, LoraModule};
+use super::{AdapterKind, LoraFile, LoraFileError, LoraLayout, LoraModule};
 use crate::weights::Component;
 
 /// A program that applies LoRA files.
@@ -52,6 +52,7 @@ pub struct Misread {
 const OTHER_LAYOUT: &str =
     "passed over, because only kohya's layout is read; `lora convert --to kohya` makes such a file";
 const OTHER_NAMES: &str = "passed over, because SDXL's layers are known by SGM's names; `lora convert --to kohya` gives them these";
+const NOT_A_PAIR: &str = "passed over, because only LoRA and LoCon are read; `lora merge --into` puts them into a base model";
 const UNKNOWN_MODULE: &str = "passed over, because no base model has such layers";
 const NOT_KOHYAS: &str = "passed over, because sd-scripts adapts no such layer";
 const CONFIGURED_ALPHA: &str = "applied at another strength, because the adapter configuration, which has alpha, is passed over; `lora convert` puts alpha where it is read";
@@ -66,7 +67,7 @@ impl LoraFile {
     /// [`LoraFileError`] when the file cannot be read.
     pub fn misread(path: impl AsRef<Path>) -> Result<Vec<Misread>, LoraFileError> {
         let path = path.as_ref();
-        let (contents, file) = (Contents::open(path)?, Self::read(path)?);
+        let (contents, file) = (Contents::open(path)?, Self::read_any(path)?);
         let networks = Networks::of(&file);
         let mut misread = Vec::<Misread>::new();
         for program in Program::ALL {
@@ -92,9 +93,30 @@ impl LoraFile {
                     }),
                 }
             }
+            misread.extend(more_than_pairs(program, &contents, &file));
         }
         Ok(misread)
     }
+}
+
+/// The keys of modules whose kind `program` does not know.
+fn more_than_pairs(program: Program, contents: &Contents, file: &LoraFile) -> Option<Misread> {
+    let is_unknown = |kind: AdapterKind| match program {
+        Program::A1111 | Program::ComfyUi => false,
+        Program::Kohya => true,
+        Program::Diffusers => kind != AdapterKind::Dora,
+    };
+    let modules = file.lycoris.iter();
+    let unknown = modules.filter(|(_, module)| is_unknown(module.kind()));
+    let keys: Vec<String> = unknown
+        .filter_map(|(name, _)| contents.lycoris.get(name))
+        .flat_map(|parts| parts.values().cloned())
+        .collect();
+    (!keys.is_empty()).then_some(Misread {
+        program,
+        keys,
+        reason: NOT_A_PAIR,
+    })
 }
 
 /// Why `program` passes over the module or its alpha; `None` when it does not.

@@ -8,7 +8,9 @@ use burn::tensor::TensorData;
 use super::alpha::alpha;
 use super::contents::{Contents, Parts};
 use super::key::module_name;
-use super::{FileDtype, LoraFile, LoraLayout, LoraModule, LoraProblem, LoraProblems};
+use super::{
+    FileDtype, LoraFile, LoraLayout, LoraModule, LoraProblem, LoraProblems, LycorisModule,
+};
 use crate::safetensors_file::SafetensorsFileError;
 
 /// Why a LoRA file could not be read.
@@ -54,41 +56,121 @@ impl LoraFile {
     /// # Errors
     /// See [`Self::read`].
     pub fn read_with_form(path: impl AsRef<Path>) -> Result<(Self, StoredForm), LoraFileError> {
-        let mut contents = Contents::open(path.as_ref())?;
-        let mut problems = std::mem::take(&mut contents.problems);
-        let mut modules = BTreeMap::new();
-        for (name, parts) in &contents.modules {
-            match module(&contents, name, parts)? {
+        read(path.as_ref(), false)
+    }
+
+    /// Reads a file like [`Self::read`], in which modules may also be LoHa, LoKr or DoRA as LyCORIS writes them.
+    ///
+    /// # Errors
+    /// See [`Self::read`]; adapters of other kinds are named.
+    pub fn read_any(path: impl AsRef<Path>) -> Result<Self, LoraFileError> {
+        Self::read_any_with_form(path).map(|(lora, _)| lora)
+    }
+
+    /// Reads a file like [`Self::read_any`], and tells in which form it is stored.
+    ///
+    /// # Errors
+    /// See [`Self::read_any`].
+    pub fn read_any_with_form(path: impl AsRef<Path>) -> Result<(Self, StoredForm), LoraFileError> {
+        read(path.as_ref(), true)
+    }
+}
+
+/// Reads all modules; `any` says whether they may be more than pairs.
+fn read(path: &Path, any: bool) -> Result<(LoraFile, StoredForm), LoraFileError> {
+    let mut contents = Contents::open(path)?;
+    let mut problems = contents.take_problems(any);
+    let mut lora = LoraFile::default();
+    if any && problems.is_empty() {
+        for (name, keys) in &contents.lycoris {
+            match lycoris_module(&contents, name, keys)? {
                 Ok(module) => {
-                    modules.insert(name.clone(), module);
+                    lora.lycoris.insert(name.clone(), module);
                 }
                 Err(found) => problems.extend(found),
             }
         }
-        let file = &contents.file;
-        if !problems.is_empty() {
-            return Err(LoraFileError::Problems {
-                path: file.path().to_path_buf(),
-                problems: LoraProblems(problems),
-            });
-        }
-        let metadata = file.metadata_entries();
-        let lora = Self {
-            modules,
-            metadata: metadata
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .collect(),
-        };
-        let form = StoredForm {
-            layout: contents
-                .layouts
-                .first()
-                .copied()
-                .unwrap_or(LoraLayout::Kohya),
-            dtype: contents.dtype(),
-        };
-        Ok((lora, form))
     }
+    let pairs = contents.modules.iter();
+    for (name, parts) in pairs.filter(|(name, _)| !contents.lycoris.contains_key(*name)) {
+        match module(&contents, name, parts)? {
+            Ok(module) => {
+                lora.modules.insert(name.clone(), module);
+            }
+            Err(found) => problems.extend(found),
+        }
+    }
+    let file = &contents.file;
+    if !problems.is_empty() {
+        return Err(LoraFileError::Problems {
+            path: file.path().to_path_buf(),
+            problems: LoraProblems(problems),
+        });
+    }
+    let metadata = file.metadata_entries();
+    lora.metadata = metadata
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+    let layout = contents.layouts.first().copied();
+    let form = StoredForm {
+        layout: layout.unwrap_or(LoraLayout::Kohya),
+        dtype: contents.dtype(),
+    };
+    Ok((lora, form))
+}
+
+/// Puts a module together that is more than a pair, or says everything that is wrong with it.
+///
+/// # Errors
+/// Bytes that cannot be read.
+fn lycoris_module(
+    contents: &Contents,
+    name: &str,
+    keys: &BTreeMap<&'static str, String>,
+) -> Result<Result<LycorisModule, Vec<LoraProblem>>, SafetensorsFileError> {
+    let none = Parts::default();
+    let pair = contents.modules.get(name).unwrap_or(&none);
+    let of_pair = [
+        ("lora_down.weight", &pair.down),
+        ("lora_up.weight", &pair.up),
+    ];
+    let of_pair = of_pair
+        .into_iter()
+        .filter_map(|(part, key)| Some((part, key.as_ref()?)));
+    let mut problems = Vec::new();
+    let mut parts = BTreeMap::new();
+    for (part, key) in keys.iter().map(|(part, key)| (*part, key)).chain(of_pair) {
+        let stored = contents.file.read(key)?;
+        match stored.to_f32() {
+            Some(values) if !values.is_empty() => {
+                parts.insert(part, TensorData::new(values, stored.shape));
+            }
+            _ => problems.push(LoraProblem::Dtype {
+                key: key.clone(),
+                dtype: stored.dtype,
+            }),
+        }
+    }
+    let stored_alpha = match &pair.alpha {
+        Some(key) => alpha(&contents.file.read(key)?, key).map(Some),
+        None => Ok(None),
+    };
+    let stored_alpha = stored_alpha.unwrap_or_else(|problem| {
+        problems.push(problem);
+        None
+    });
+    let module = LycorisModule { parts, alpha: 1.0 };
+    let rank = module.rank().unwrap_or(1) as f32;
+    let module = LycorisModule {
+        alpha: stored_alpha.unwrap_or(rank),
+        ..module
+    };
+    problems.extend(module.problems(name));
+    Ok(if problems.is_empty() {
+        Ok(module)
+    } else {
+        Err(problems)
+    })
 }
 
 /// Puts a module together, or says everything that is wrong with it.

@@ -9,7 +9,8 @@ use burn::tensor::TensorData;
 use super::adapter_config::METADATA_KEY;
 use super::layout::{EncodedTensor, Layout};
 use super::{
-    FileDtype, LEGACY_HASH, LoraFile, LoraModule, LoraProblem, LoraProblems, MODEL_HASH, hashes,
+    FileDtype, LEGACY_HASH, LoraFile, LoraModule, LoraProblem, LoraProblems, LycorisModule,
+    MODEL_HASH, hashes,
 };
 use atomic_file::{WriteError, write_atomically};
 
@@ -56,18 +57,24 @@ impl LoraFile {
         let mut metadata = self.metadata.clone();
         // Alphas have keys of their own here.
         metadata.remove(METADATA_KEY);
-        let tensors = encode(&self.modules, |name, module| {
+        let pairs = encode(&self.modules, |name, module| {
             encode_module(name, module, dtype)
         });
-        write_file(path.as_ref(), tensors, metadata)
+        let others = encode(&self.lycoris, |name, module| {
+            encode_lycoris(name, module, dtype)
+        });
+        write_file(path.as_ref(), both(pairs, others), metadata)
     }
 }
 
+/// Tensors as they will be stored, or what is wrong with them.
+pub(super) type Encoded = Result<Vec<EncodedTensor>, Vec<LoraProblem>>;
+
 /// Encodes all modules, or tells everything that is wrong with them.
-pub(super) fn encode(
-    modules: &BTreeMap<String, LoraModule>,
-    encode: impl Fn(&str, &LoraModule) -> Result<Vec<EncodedTensor>, Vec<LoraProblem>>,
-) -> Result<Vec<EncodedTensor>, Vec<LoraProblem>> {
+pub(super) fn encode<M>(
+    modules: &BTreeMap<String, M>,
+    encode: impl Fn(&str, &M) -> Encoded,
+) -> Encoded {
     let mut tensors = Vec::with_capacity(3 * modules.len());
     let mut problems = Vec::new();
     for (name, module) in modules {
@@ -86,7 +93,7 @@ pub(super) fn encode(
 /// Writes encoded tensors with `metadata` and their hashes, atomically.
 pub(super) fn write_file(
     path: &Path,
-    tensors: Result<Vec<EncodedTensor>, Vec<LoraProblem>>,
+    tensors: Encoded,
     mut metadata: BTreeMap<String, String>,
 ) -> Result<Written, LoraWriteError> {
     let tensors = tensors.map_err(|problems| LoraWriteError::Problems {
@@ -114,21 +121,46 @@ pub(super) fn write_file(
     })
 }
 
-fn encode_module(
-    name: &str,
-    module: &LoraModule,
-    dtype: FileDtype,
-) -> Result<Vec<EncodedTensor>, Vec<LoraProblem>> {
-    let mut problems = module.problems(name);
-    let values = |data: &TensorData| data.iter::<f32>().collect::<Vec<f32>>();
+fn both(first: Encoded, second: Encoded) -> Encoded {
+    match (first, second) {
+        (Ok(mut first), Ok(second)) => {
+            first.extend(second);
+            Ok(first)
+        }
+        (Err(mut first), Err(second)) => {
+            first.extend(second);
+            Err(first)
+        }
+        (Err(problems), _) | (_, Err(problems)) => Err(problems),
+    }
+}
+
+fn encode_module(name: &str, module: &LoraModule, dtype: FileDtype) -> Encoded {
     let [down, up, alpha] = LoraModule::keys(name);
-    let tensors = [
-        EncodedTensor::new(down, dtype, module.down.shape(), &values(&module.down)),
-        EncodedTensor::new(up, dtype, module.up.shape(), &values(&module.up)),
-        EncodedTensor::new(alpha, dtype, &[], &[module.alpha]),
-    ];
+    let alpha_of = TensorData::new(vec![module.alpha], [0; 0]);
+    let tensors = [(down, &module.down), (up, &module.up), (alpha, &alpha_of)];
+    encode_tensors(tensors.into_iter(), dtype, module.problems(name))
+}
+
+fn encode_lycoris(name: &str, module: &LycorisModule, dtype: FileDtype) -> Encoded {
+    let alpha_of = TensorData::new(vec![module.alpha], [0; 0]);
+    let parts = module.parts.iter().map(|(part, data)| (*part, data));
+    let tensors = parts
+        .chain([("alpha", &alpha_of)])
+        .map(|(part, data)| (format!("{name}.{part}"), data));
+    encode_tensors(tensors, dtype, module.problems(name))
+}
+
+fn encode_tensors<'a>(
+    tensors: impl Iterator<Item = (String, &'a TensorData)>,
+    dtype: FileDtype,
+    mut problems: Vec<LoraProblem>,
+) -> Encoded {
     let tensors = tensors
-        .into_iter()
+        .map(|(key, data)| {
+            let values: Vec<f32> = data.iter::<f32>().collect();
+            EncodedTensor::new(key, dtype, data.shape(), &values)
+        })
         .filter_map(|tensor| tensor.map_err(|problem| problems.push(problem)).ok())
         .collect();
     if problems.is_empty() {

@@ -26,7 +26,7 @@ impl LoraFile {
     /// unless a single module has another one than the rest.
     ///
     /// # Errors
-    /// As [`Self::write`]; and each module whose path in the network is not known.
+    /// As [`Self::write`]; and each module whose path in the network is not known, or that is more than a pair.
     pub fn write_peft(
         &self,
         path: impl AsRef<Path>,
@@ -37,10 +37,26 @@ impl LoraFile {
         metadata.remove(METADATA_KEY);
         metadata.insert("format".to_owned(), "pt".to_owned());
         let ranks = equal_ranks(&self.modules);
-        let tensors = encode(&self.modules, |name, module| {
-            encode_module(name, module, &ranks, dtype)
-        });
+        let tensors = match self.other_kind() {
+            Some(problem) => Err(vec![problem]),
+            None => encode(&self.modules, |name, module| {
+                encode_module(name, module, &ranks, dtype)
+            }),
+        };
         write_file(path.as_ref(), tensors, metadata)
+    }
+}
+
+impl LoraFile {
+    /// Modules that PEFT's layout has no names for.
+    fn other_kind(&self) -> Option<LoraProblem> {
+        let (name, module) = self.lycoris.first_key_value()?;
+        let part = module.parts.keys().next()?;
+        Some(LoraProblem::OtherKind {
+            kind: module.kind(),
+            count: self.lycoris.values().map(|module| module.parts.len()).sum(),
+            example: format!("{name}.{part}"),
+        })
     }
 }
 

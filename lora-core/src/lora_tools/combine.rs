@@ -7,7 +7,7 @@ use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use super::{RankChoice, network_entries};
 use crate::adapter::{Strength, Target};
 use crate::linear_algebra::{Matrix, svd_of_product};
-use crate::lora_file::{LoraFile, LoraModule, split_scale};
+use crate::lora_file::{AdapterKind, LoraFile, LoraModule, split_scale};
 use crate::{Family, ModuleName};
 
 /// A LoRA and how strongly it acts.
@@ -45,6 +45,14 @@ pub enum CombineError {
     /// There is none.
     #[error("no LoRA was given; name one at least")]
     Nothing,
+    /// One of them is more than a LoRA.
+    #[error("{lora} is a {kind}; only LoRA and LoCon can be added up exactly")]
+    OtherKind {
+        /// What it is called.
+        lora: String,
+        /// What it is.
+        kind: AdapterKind,
+    },
     /// Two of them are for different base models.
     #[error(
         "{first} is for {first_family} and {second} for {second_family}; only LoRAs of one family can be added up"
@@ -89,6 +97,7 @@ pub fn combine(
     loras: &[WeightedLora<'_>],
     choice: Option<&RankChoice>,
 ) -> Result<LoraFile, CombineError> {
+    only_pairs(loras)?;
     same_family(loras)?;
     let names: BTreeSet<&String> = loras
         .iter()
@@ -107,11 +116,24 @@ pub fn combine(
         .collect::<Result<BTreeMap<_, _>, CombineError>>()?;
     let sum = LoraFile {
         modules,
-        metadata: BTreeMap::new(),
+        ..LoraFile::default()
     };
     let mut sum = sum.with_portable_alphas();
     sum.metadata = metadata(loras, &sum.modules);
     Ok(sum)
+}
+
+fn only_pairs(loras: &[WeightedLora<'_>]) -> Result<(), CombineError> {
+    let other = |lora: &WeightedLora<'_>| {
+        Some((
+            lora.name.to_owned(),
+            lora.file.lycoris.values().next()?.kind(),
+        ))
+    };
+    match loras.iter().find_map(other) {
+        Some((lora, kind)) => Err(CombineError::OtherKind { lora, kind }),
+        None => Ok(()),
+    }
 }
 
 fn same_family(loras: &[WeightedLora<'_>]) -> Result<(), CombineError> {

@@ -152,7 +152,7 @@ pub fn extract(
     }
     let lora = LoraFile {
         modules,
-        metadata: BTreeMap::new(),
+        ..LoraFile::default()
     };
     let mut lora = lora.with_portable_alphas();
     lora.metadata = metadata(base, tuned, &lora.modules);

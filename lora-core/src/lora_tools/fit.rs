@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::base_layers::{BaseLayer, BaseLayers};
 use crate::ModuleName;
-use crate::lora_file::LoraModule;
+use crate::lora_file::{ModuleInFile, listed};
 
 /// Why a module cannot be applied to a base model.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -22,14 +22,12 @@ pub enum Misfit {
         module: String,
     },
     /// The layer is of another size.
-    #[error("{module}: down {down:?} and up {up:?} are not for a weight of shape {weight:?}")]
+    #[error("{module}: {} are not for a weight of shape {weight:?}", listed(parts))]
     Shape {
         /// The module's name.
         module: String,
-        /// Shape of the down factor.
-        down: Vec<usize>,
-        /// Shape of the up factor.
-        up: Vec<usize>,
+        /// Names and shapes of its tensors.
+        parts: Vec<(&'static str, Vec<usize>)>,
         /// Shape of the frozen weight.
         weight: Vec<usize>,
     },
@@ -54,10 +52,10 @@ impl fmt::Display for Misfits {
 
 /// The layer that the module `name` is for.
 ///
-/// A linear layer and a 1×1 convolution fit one another, see [`LoraModule::fits`].
+/// A linear layer and a 1×1 convolution fit one another, see [`ModuleInFile::fits`].
 pub(super) fn layer_of<'a>(
     name: &str,
-    module: &LoraModule,
+    module: ModuleInFile<'_>,
     base: &'a BaseLayers,
 ) -> Result<&'a BaseLayer, Misfit> {
     let path = ModuleName::from_kohya(name);
@@ -73,8 +71,7 @@ pub(super) fn layer_of<'a>(
     }
     Err(Misfit::Shape {
         module: name.to_owned(),
-        down: module.down.shape().to_vec(),
-        up: module.up.shape().to_vec(),
+        parts: module.shapes(),
         weight: layer.shape.clone(),
     })
 }

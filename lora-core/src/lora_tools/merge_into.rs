@@ -13,7 +13,8 @@ use super::fit::{Misfits, layer_of};
 use super::model_folder::{are_nested, write_folder};
 use super::weight_fault::WeightFault;
 use crate::Family;
-use crate::lora_file::{FileDtype, LoraModule, safetensors_header};
+use crate::adapter::{Adapter, SiteShape, to_adapter};
+use crate::lora_file::{FileDtype, ModuleInFile, safetensors_header};
 use crate::safetensors_file::{RawTensor, SafetensorsFile, SafetensorsFileError};
 use crate::weights::Checkpoint;
 use atomic_file::{WriteError, write_atomically};
@@ -72,7 +73,7 @@ pub struct Merged {
 }
 
 /// Writes a copy of `checkpoint` to `target`, a file or a folder as it is one itself, in which each adapted weight `W` is
-/// `W + Σ strength · alpha / rank · up · down`.
+/// `W + Σ strength · alpha / rank · up · down`, or whatever the modules' form makes of it.
 ///
 /// Layout, names and number formats stay; sums are made in f32 on `device`, with about one tensor in memory at a time.
 ///
@@ -121,7 +122,8 @@ fn same_family(checkpoint: &Checkpoint, lora: &WeightedLora<'_>) -> Result<(), M
 struct Change<'a> {
     rows: Option<Range<usize>>,
     transposed: bool,
-    modules: Vec<(&'a LoraModule, f32)>,
+    shape: SiteShape,
+    modules: Vec<(&'a str, ModuleInFile<'a>, f32)>,
 }
 
 /// All changes, by file and key.
@@ -137,12 +139,12 @@ impl<'a> Changes<'a> {
         for lora in loras {
             same_family(checkpoint, lora)?;
             let mut misfits = Vec::new();
-            for (name, module) in &lora.file.modules {
+            for (name, module) in ModuleInFile::all(lora.file) {
                 match layer_of(name, module, base) {
                     Ok(layer) => {
                         let place = layer.place.clone();
                         let of_tensor = changes.entry((place.file, place.key)).or_default();
-                        let added = (module, lora.strength_of(name));
+                        let added = (name, module, lora.strength_of(name));
                         match of_tensor
                             .iter_mut()
                             .find(|change| change.rows == place.rows)
@@ -151,6 +153,7 @@ impl<'a> Changes<'a> {
                             None => of_tensor.push(Change {
                                 rows: place.rows,
                                 transposed: place.transposed,
+                                shape: site_shape(&layer.shape),
                                 modules: vec![added],
                             }),
                         }
@@ -219,8 +222,9 @@ impl Change<'_> {
             Some(rows) => &mut values[rows.start * row..rows.end * row],
             None => &mut values[..],
         };
-        for (module, strength) in &self.modules {
-            let delta = self.delta(module, *strength, device);
+        let frozen = values_of_rows.to_vec();
+        for (name, module, strength) in &self.modules {
+            let delta = self.delta(name, *module, *strength, &frozen, device);
             if !delta.iter().all(|change| change.is_finite()) {
                 return Err(WeightFault::Lora);
             }
@@ -233,23 +237,57 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// `strength · scale · up · down` in the order of the stored tensor.
-    fn delta(&self, module: &LoraModule, strength: f32, device: &Device) -> Vec<f32> {
-        let rank = module.rank();
-        let matrix = |data: &TensorData, rows: usize| {
-            let values: Vec<f32> = data.iter().collect();
-            let columns = values.len() / rows.max(1);
-            Tensor::<2>::from_data(TensorData::new(values, [rows, columns]), device)
+    /// What the module adds to the `frozen` weight, at `strength`, both in the order of the stored tensor. All modules of a
+    /// weight are taken at what it was before, as they are while drawing.
+    fn delta(
+        &self,
+        name: &str,
+        module: ModuleInFile<'_>,
+        strength: f32,
+        frozen: &[f32],
+        device: &Device,
+    ) -> Vec<f32> {
+        let (outputs, receptive) = (self.shape.outputs, self.shape.receptive());
+        let weight = || {
+            let shape = if self.transposed {
+                [receptive, outputs]
+            } else {
+                [outputs, receptive]
+            };
+            let stored = Tensor::<2>::from_data(TensorData::new(frozen.to_vec(), shape), device);
+            if self.transposed {
+                stored.transpose()
+            } else {
+                stored
+            }
         };
-        let outputs = module.up.shape().first().copied().unwrap_or(0);
-        let up = matrix(&module.up, outputs) * (strength * module.scale());
-        let product = up.matmul(matrix(&module.down, rank));
-        let product = if self.transposed {
-            product.transpose()
+        let Ok(adapter) = to_adapter(name, module, self.shape, weight, device) else {
+            // Shapes were compared when the changes were planned.
+            return vec![f32::NAN; frozen.len()];
+        };
+        let delta = Adapter {
+            strength,
+            ..adapter
+        }
+        .delta(weight());
+        let delta = if self.transposed {
+            delta.transpose()
         } else {
-            product
+            delta
         };
-        product.into_data().iter().collect()
+        delta.into_data().iter().collect()
+    }
+}
+
+fn site_shape(weight: &[usize]) -> SiteShape {
+    let kernel = match weight {
+        [_, _, height, width] => Some([*height, *width]),
+        _ => None,
+    };
+    SiteShape {
+        outputs: weight.first().copied().unwrap_or(0),
+        inputs: weight.get(1).copied().unwrap_or(0),
+        kernel,
     }
 }
 

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use burn::tensor::{Device, Tensor};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 
 use crate::ModuleName;
+use crate::adapter::{SiteShape, to_adapter};
 use crate::linear_algebra::frobenius_of_product;
-use crate::lora_file::{LoraFile, LoraModule};
+use crate::lora_file::{LoraFile, LoraModule, LycorisModule, ModuleInFile};
 
-/// Frobenius norms of a file's corrections, `‖alpha / rank · up · down‖`.
+/// Frobenius norms of a file's corrections, `‖alpha / rank · up · down‖`; of LoHa and LoKr likewise, and of DoRA without its
+/// lengths.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Norms {
     /// Of every module, by name.
@@ -40,10 +43,16 @@ pub struct BlockNorm {
 impl Norms {
     /// Measures every module of `file`.
     pub fn of(file: &LoraFile) -> Self {
-        let norms: BTreeMap<&String, f64> = file
-            .modules
+        let modules: Vec<(&str, ModuleInFile<'_>)> = ModuleInFile::all(file).collect();
+        let norms: BTreeMap<&str, f64> = modules
             .par_iter()
-            .map(|(name, module)| (name, norm(module)))
+            .map(|(name, module)| {
+                let norm = match module {
+                    ModuleInFile::Pair(pair) => norm(pair),
+                    ModuleInFile::Lycoris(module) => norm_of_change(module).unwrap_or(f64::NAN),
+                };
+                (*name, norm)
+            })
             .collect();
         let mut blocks = BTreeMap::<BlockKey, (usize, f64)>::new();
         for (name, norm) in &norms {
@@ -55,7 +64,7 @@ impl Norms {
             modules: norms
                 .into_iter()
                 .map(|(module, norm)| ModuleNorm {
-                    module: module.clone(),
+                    module: module.to_owned(),
                     norm,
                 })
                 .collect(),
@@ -91,6 +100,24 @@ fn norm(module: &LoraModule) -> f64 {
     let norm = frobenius_of_product(&up, &down) * f64::from(module.scale().abs());
     let finite = up.squared_norm().is_finite() && down.squared_norm().is_finite();
     if finite { norm } else { f64::NAN }
+}
+
+/// The norm of what a module adds before its rows get their lengths, which are the base model's to begin with.
+fn norm_of_change(module: &LycorisModule) -> Option<f64> {
+    let [outputs, inputs] = module.layer_shape()?;
+    let shape = SiteShape {
+        outputs,
+        inputs,
+        kernel: None,
+    };
+    let mut change = module.clone();
+    change.parts.remove("dora_scale");
+    let device = Device::flex();
+    let nothing = || Tensor::zeros([outputs, inputs], &device);
+    let module = ModuleInFile::Lycoris(&change);
+    let adapter = to_adapter("", module, shape, nothing, &device).ok()?;
+    let squared = adapter.change.squared_norm().into_scalar::<f32>();
+    Some(f64::from(squared).sqrt() * f64::from(adapter.scale().abs()))
 }
 
 /// Numbers are compared as such, so that layer 10 comes after layer 9.

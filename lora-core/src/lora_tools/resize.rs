@@ -22,6 +22,8 @@ pub struct ResizedModule {
 /// Replaces each module by the nearest one of the chosen rank, by truncated singular value decomposition; also tells what
 /// became of each, by name.
 ///
+/// Modules that are more than a pair stay as they are.
+///
 /// With a fixed rank, scales stay, so alphas fall with the ranks, and a module that has the rank already stays as it is, to
 /// the bit. With any other rule ranks come to differ, and modules get alphas that
 /// all programs understand ([`LoraFile::with_portable_alphas`]). The metadata tells of the change as kohya's `resize_lora` does.
@@ -41,6 +43,7 @@ pub fn resize(file: &LoraFile, choice: &RankChoice) -> (LoraFile, BTreeMap<Strin
         .collect();
     let mut resized = LoraFile {
         modules,
+        lycoris: file.lycoris.clone(),
         metadata: BTreeMap::new(),
     };
     if choice.rule != RankRule::Fixed {

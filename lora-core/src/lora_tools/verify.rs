@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::base_layers::BaseLayers;
 use super::fit::{Misfit, layer_of};
-use crate::lora_file::{HashCheck, LoraFile, LoraFileError, LoraModule, Misread, StoredForm};
+use crate::lora_file::{HashCheck, LoraFile, LoraFileError, Misread, ModuleInFile, StoredForm};
 use crate::safetensors_file::{SafetensorsFile, SafetensorsFileError};
 use crate::weights::Checkpoint;
 use crate::{Family, ModuleName};
@@ -62,17 +62,17 @@ impl Verification {
     /// [`VerifyError`]: a file that cannot be read, or holds no LoRA.
     pub fn of(path: impl AsRef<Path>, base: Option<&Checkpoint>) -> Result<Self, VerifyError> {
         let path = path.as_ref();
-        let (file, form) = LoraFile::read_with_form(path)?;
-        let broken = |broken: fn(&LoraModule) -> bool| {
-            let modules = file.modules.iter().filter(|(_, module)| broken(module));
-            modules.map(|(name, _)| name.clone()).collect()
+        let (file, form) = LoraFile::read_any_with_form(path)?;
+        let broken = |broken: fn(ModuleInFile<'_>) -> bool| {
+            let modules = ModuleInFile::all(&file).filter(|(_, module)| broken(*module));
+            modules.map(|(name, _)| name.to_owned()).collect()
         };
         Ok(Self {
             form,
             family: file.family(),
-            modules: file.modules.len(),
+            modules: file.names().count(),
             not_finite: broken(|module| !module.is_finite()),
-            zero: broken(LoraModule::is_zero),
+            zero: broken(|module| module.is_zero()),
             not_adapted: not_adapted(&file),
             hashes: HashCheck::of(&SafetensorsFile::open(LoraFile::weights_in(path))?)?,
             misread: LoraFile::misread(path)?,
@@ -91,25 +91,19 @@ impl Verification {
 }
 
 fn not_adapted(file: &LoraFile) -> Vec<String> {
-    let names = file.modules.keys();
     let is_known =
-        |name: &&String| ModuleName::from_kohya(name).is_some_and(|name| !name.is_adapted());
-    names.filter(is_known).cloned().collect()
+        |name: &&str| ModuleName::from_kohya(name).is_some_and(|name| !name.is_adapted());
+    file.names().filter(is_known).map(str::to_owned).collect()
 }
 
 impl BaseCheck {
     fn of(file: &LoraFile, checkpoint: &Checkpoint) -> Result<Self, SafetensorsFileError> {
         let base = BaseLayers::of(checkpoint)?;
-        let misfits = file
-            .modules
-            .iter()
+        let misfits = ModuleInFile::all(file)
             .filter_map(|(name, module)| layer_of(name, module, &base).err())
             .collect();
-        let changed: BTreeSet<ModuleName> = file
-            .modules
-            .keys()
-            .filter_map(|name| ModuleName::from_kohya(name))
-            .collect();
+        let changed: BTreeSet<ModuleName> =
+            file.names().filter_map(ModuleName::from_kohya).collect();
         let parts: BTreeSet<_> = changed
             .iter()
             .map(|name| (name.component(), name.target()))

@@ -9,6 +9,15 @@ const BLOCKS: usize = 4;
 const LAYERS_OF_A_BLOCK: usize = 4;
 const TRANSFORMERS_OF_A_LAYER: usize = 10;
 
+const OUTSIDE_THE_BLOCKS: [&str; 6] = [
+    "conv_in",
+    "conv_out",
+    "time_embedding.linear_1",
+    "time_embedding.linear_2",
+    "add_embedding.linear_1",
+    "add_embedding.linear_2",
+];
+
 const OF_A_TEXT_LAYER: [&str; 6] = [
     "self_attn.k_proj",
     "self_attn.v_proj",
@@ -34,7 +43,7 @@ const OF_A_TRANSFORMER: [&str; 10] = [
 const OF_A_RESNET: [&str; 4] = ["conv1", "time_emb_proj", "conv2", "conv_shortcut"];
 
 impl ModuleName {
-    /// The names of all layers that kohya's LoRA and LoCon adapt in any base model, of the text projection, and of many
+    /// The names of all layers that kohya's LoRA and LoCon adapt in any base model, of the few that others do, and of many
     /// that no model has: whoever has a model at hand looks which of them are there.
     ///
     /// The first layer of every block comes before the second of any: the original layout numbers blocks through, so that
@@ -44,7 +53,9 @@ impl ModuleName {
             .into_iter()
             .flat_map(|component| text_paths().map(move |path| Self::new(component, path)));
         let projection = Self::new(Component::TextEncoder2, TEXT_PROJECTION);
+        let outside = OUTSIDE_THE_BLOCKS.map(|path| Self::new(Component::UNet, path));
         text.chain([projection])
+            .chain(outside)
             .chain(unet_paths().map(|path| Self::new(Component::UNet, path)))
     }
 }

@@ -99,6 +99,9 @@ impl ModuleName {
     pub fn target(&self) -> Target {
         match self.component {
             Component::UNet if self.path.contains("attentions.") => Target::Attention,
+            Component::UNet if OUTSIDE_THE_BLOCKS.contains(&self.first()) => {
+                Target::OutsideTheBlocks
+            }
             Component::UNet => Target::Convolution,
             _ if self.path == TEXT_PROJECTION => Target::TextProjection,
             _ => Target::TextEncoder,
@@ -107,20 +110,20 @@ impl ModuleName {
 
     /// Whether this program can adapt the layer, where a model has it.
     ///
-    /// The UNet's layers outside its blocks and the projection of the first text encoder, whose pooled state no model
-    /// uses, have a name but no place for an adapter.
+    /// The projection of the first text encoder, whose pooled state no model uses, has a name but no place for an adapter.
     pub fn is_adapted(&self) -> bool {
-        let first = self.path.split('.').next().unwrap_or_default();
-        match self.component {
-            Component::UNet => !OUTSIDE_THE_BLOCKS.contains(&first),
-            Component::TextEncoder => first != TEXT_PROJECTION,
-            _ => true,
-        }
+        self.component != Component::TextEncoder || self.first() != TEXT_PROJECTION
     }
 
     /// Whether sd-scripts adapts the layer, where a model has it.
     pub(crate) fn is_kohyas(&self) -> bool {
-        self.is_adapted() && self.target() != Target::TextProjection
+        let foreign = [Target::TextProjection, Target::OutsideTheBlocks];
+        self.is_adapted() && !foreign.contains(&self.target())
+    }
+
+    /// The first segment of the path.
+    fn first(&self) -> &str {
+        self.path.split('.').next().unwrap_or_default()
     }
 
     /// The number of the text encoder's layer that it is in, from 0.

@@ -143,7 +143,7 @@ impl TextEncoder {
 
 impl Sites for TextEncoder {
     fn naming(&self) -> Naming {
-        Naming::diffusers(self.prefix)
+        Naming::text_encoder(self.prefix)
     }
 
     fn sites(&mut self, visit: &mut dyn FnMut(Target, Site<'_>)) {

@@ -37,4 +37,9 @@ impl AddedEmbedding {
         self.linear_2
             .forward(Activation::Silu.forward(self.linear_1.forward(joined)))
     }
+
+    /// The layers that adapters can sit on.
+    pub(super) fn linears_mut(&mut self) -> [&mut Linear; 2] {
+        [&mut self.linear_1, &mut self.linear_2]
+    }
 }

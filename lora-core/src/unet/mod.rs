@@ -119,13 +119,20 @@ impl Sites for UNet {
     }
 
     fn sites(&mut self, visit: &mut dyn FnMut(Target, Site<'_>)) {
+        let added = self.added_embedding.iter_mut();
+        let embeddings = self.time_embedding.linears_mut().into_iter();
+        for linear in embeddings.chain(added.flat_map(AddedEmbedding::linears_mut)) {
+            visit(Target::OutsideTheBlocks, linear.site());
+        }
+        visit(Target::OutsideTheBlocks, self.conv_in.site());
         for block in &mut self.blocks {
             block.sites(visit);
         }
+        visit(Target::OutsideTheBlocks, self.conv_out.site());
     }
 }
 
-/// By diffusers' module paths, except for SDXL, whose trainer took the original code's.
+/// kohya's files follow diffusers' module paths, except for SDXL, whose trainer took the original code's.
 fn naming(config: &UNetConfig) -> Naming {
     let attends = config
         .up_block_types
@@ -133,10 +140,12 @@ fn naming(config: &UNetConfig) -> Naming {
         .map(|kind| kind.contains("Attn"));
     Naming {
         prefix: "lora_unet",
-        original: (config.family() == Family::Sdxl).then(|| OriginalUNetNames {
+        folder: "unet",
+        original: Some(OriginalUNetNames {
             layers_per_block: config.layers_per_block,
             attends: attends.collect(),
         }),
+        files_are_original: config.family() == Family::Sdxl,
     }
 }
 

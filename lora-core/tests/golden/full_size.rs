@@ -86,7 +86,7 @@ fn follow(family: Family, unet: usize, text: usize, expected: &ModuleLists) {
             let shapes = [shape.down_in_file(4), shape.up_in_file(4)];
             let list = match target {
                 Target::Convolution => &mut convolutions,
-                Target::TextProjection => return,
+                Target::TextProjection | Target::OutsideTheBlocks => return,
                 _ => &mut default,
             };
             list.insert(naming.kohya_name(site.path), shapes);

@@ -205,7 +205,7 @@ fn the_text_projection_of_sdxl_takes_adapters() {
     };
     let file = LoraFile {
         modules: BTreeMap::from([("lora_te2_text_projection".to_owned(), module)]),
-        metadata: BTreeMap::new(),
+        ..LoraFile::default()
     };
     model.attach(&file, 1.0, &device).unwrap();
     let adapted = text(&model, &golden).pooled.unwrap();
@@ -266,7 +266,7 @@ fn layers_without_a_place_for_adapters_are_called_so() {
     let device = Device::flex();
     let mut file = LoraFile::read(golden::path("lora/tiny-sdxl-lora.safetensors")).unwrap();
     let module = file.modules.first_key_value().unwrap().1.clone();
-    let name = "lora_unet_input_blocks_0_0".to_owned();
+    let name = "lora_te1_text_projection".to_owned();
     file.modules.insert(name.clone(), module);
     let error = tiny("tiny-sdxl").attach(&file, 1.0, &device).unwrap_err();
     assert!(
@@ -312,6 +312,7 @@ fn convolutions_have_a_rank_and_an_alpha_of_their_own() {
         targets: vec![Target::TextEncoder, Target::Attention, Target::Convolution],
         conv_rank: Some(2),
         conv_alpha: Some(1.0),
+        ..LoraSpec::default()
     };
     model.inject(&spec, 0, &device).unwrap();
     let ours = model.to_lora_file();

@@ -10,6 +10,7 @@ mod golden;
 mod layouts;
 mod loading;
 mod lora;
+mod lycoris;
 mod marks;
 mod model_files;
 mod recognising;

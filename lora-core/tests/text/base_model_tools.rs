@@ -130,7 +130,7 @@ fn lora_for(checkpoint: &Checkpoint) -> LoraFile {
                 (name.kohya(checkpoint.family()), module(index, &shape))
             })
             .collect(),
-        metadata: BTreeMap::new(),
+        ..LoraFile::default()
     }
 }
 
@@ -522,6 +522,7 @@ fn what_was_merged_is_extracted_again() {
                 Target::Attention,
                 Target::Convolution,
                 Target::TextProjection,
+                Target::OutsideTheBlocks,
             ],
         };
         let (found, told) =
@@ -647,7 +648,7 @@ fn write_module(path: &Path, name: &str, [outputs, inputs]: [usize; 2]) {
     };
     let file = LoraFile {
         modules: BTreeMap::from([(name.to_owned(), module)]),
-        metadata: BTreeMap::new(),
+        ..LoraFile::default()
     };
     file.write(path, FileDtype::F16).unwrap();
 }
@@ -657,22 +658,27 @@ fn layers_that_are_known_but_not_adapted_are_not_called_missing() {
     let target = tempfile::tempdir().unwrap();
     let path = target.path().join("a.safetensors");
     let base = Checkpoint::open(folder("tiny-sdxl"), None).unwrap();
-    for name in [
-        "lora_unet_conv_in",
-        "lora_unet_out_2",
-        "lora_unet_time_embed_0",
-        "lora_unet_label_emb_0_2",
-        "lora_te1_text_projection",
+    write_module(&path, "lora_te1_text_projection", [8, 8]);
+    let told = Verification::of(&path, Some(&base)).unwrap();
+    let module = told.not_adapted[0].clone();
+    assert!(!told.is_usable());
+    assert_eq!(told.base.unwrap().misfits, [Misfit::NotAdapted { module }]);
+    assert_eq!(misread(&path), [(Program::Kohya, 3)]);
+
+    // Others adapt these, and so they can be drawn with.
+    for (name, shape) in [
+        ("lora_unet_conv_in", [32, 4 * 9]),
+        ("lora_unet_out_2", [4, 32 * 9]),
+        ("lora_unet_time_embed_0", [128, 32]),
+        ("lora_unet_label_emb_0_2", [128, 128]),
     ] {
-        write_module(&path, name, [8, 8]);
+        write_module(&path, name, shape);
         let told = Verification::of(&path, Some(&base)).unwrap();
-        let module = told.not_adapted[0].clone();
-        assert!(!told.is_usable());
-        assert_eq!(
-            told.base.unwrap().misfits,
-            [Misfit::NotAdapted { module }],
-            "{name}"
-        );
+        assert!(told.not_adapted.is_empty(), "{name}");
+        let misfits = told.base.unwrap().misfits;
+        let of_kernel = name.ends_with("conv_in") || name.ends_with("out_2");
+        // The file's factors are flat, which convolutions wider than one pixel are not.
+        assert_eq!(misfits.len(), usize::from(of_kernel), "{misfits:?}");
         assert_eq!(misread(&path), [(Program::Kohya, 3)], "{name}");
     }
     let name = "lora_te2_text_projection";
@@ -854,5 +860,52 @@ fn only_adapted_networks_have_layers() {
             components.contains(&Component::TextEncoder2),
             model == "tiny-sdxl"
         );
+    }
+}
+
+/// In F32, so that rounding to the base model's number format does not hide what is compared.
+#[test]
+fn lycoris_files_are_merged_into_a_base_model_as_they_are_drawn_with() {
+    let device = Device::flex();
+    let target = tempfile::tempdir().unwrap();
+    let (base, out) = (
+        target.path().join("base.safetensors"),
+        target.path().join("merged.safetensors"),
+    );
+    single_file_in_f32("tiny-sd15", &base);
+    let config = folder("tiny-sd15");
+    let checkpoint = Checkpoint::open(&base, Some(&config)).unwrap();
+    let open = |path: &Path| {
+        let source = ModelSource {
+            config: Some(config.clone()),
+            ..ModelSource::new(path)
+        };
+        BaseModel::load(&source, &device).unwrap()
+    };
+    for case in ["loha", "lokr", "dora"] {
+        let path = repository(&format!("testdata/adapters/tiny-sd15-{case}.safetensors"));
+        let file = LoraFile::read_any(path).unwrap();
+        let twice = [weighted("a", &file, 0.5), weighted("b", &file, 0.25)];
+        let merged = merge_into(&checkpoint, &twice, &out, &device).unwrap();
+        assert_eq!(merged.modules, 2 * file.names().count(), "{case}");
+        let (mut found, mut expected) = (open(&out), open(&base));
+        expected.attach(&file, 0.5, &device).unwrap();
+        expected.add(&file, 0.25, &device).unwrap();
+        expected.merge_adapters();
+        let weights = |model: &mut BaseModel| {
+            let mut weights = Vec::new();
+            for network in model.networks() {
+                network.sites(&mut |_, site| {
+                    let values: Vec<f32> = site.weight.matrix().into_data().iter().collect();
+                    weights.push((site.path.to_owned(), values));
+                });
+            }
+            weights
+        };
+        let (found, expected) = (weights(&mut found), weights(&mut expected));
+        assert_ne!(expected, weights(&mut open(&base)), "{case}");
+        for ((path, found), (_, expected)) in found.iter().zip(&expected) {
+            assert!(largest_difference(found, expected) < 1e-6, "{case} {path}");
+        }
     }
 }

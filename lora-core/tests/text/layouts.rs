@@ -333,7 +333,7 @@ fn other_adapters_are_named_by_their_kind() {
                 "unet.a.lora_magnitude_vector",
                 "unet.a.lora_B.weight",
             ],
-            AdapterKind::Dora,
+            AdapterKind::PeftDora,
         ),
         (
             [

@@ -141,7 +141,7 @@ fn all_number_formats_are_written_and_read() {
     };
     let lora = LoraFile {
         modules: BTreeMap::from([("lora_unet_a".to_owned(), module)]),
-        metadata: BTreeMap::new(),
+        ..LoraFile::default()
     };
     for (dtype, tolerance) in [
         (FileDtype::F32, 0.0),
@@ -321,6 +321,7 @@ fn the_legacy_hash_looks_at_training_metadata_only() {
         let lora = LoraFile {
             modules: BTreeMap::from([("a".to_owned(), module.clone())]),
             metadata: entries.collect(),
+            ..LoraFile::default()
         };
         lora.write(in_folder(&folder), FileDtype::F16)
             .unwrap()

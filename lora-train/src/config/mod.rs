@@ -60,7 +60,9 @@ impl TrainConfig {
     pub fn adapters(&self) -> LoraSpec {
         let learns = |target: &Target| match target {
             Target::TextEncoder | Target::TextProjection => self.train.text_lr > 0.0,
-            Target::Attention | Target::Convolution => self.train.unet_lr > 0.0,
+            Target::Attention | Target::Convolution | Target::OutsideTheBlocks => {
+                self.train.unet_lr > 0.0
+            }
         };
         let mut spec = self.lora.clone();
         spec.targets.retain(learns);

@@ -87,7 +87,7 @@ impl<'a> ModelDrawer<'a> {
         for lora in loras {
             let file = match self.last.take() {
                 Some((path, file)) if path == lora.path => file,
-                _ => LoraFile::read(&lora.path)?,
+                _ => LoraFile::read_any(&lora.path)?,
             };
             let added = self.model.add(&file, lora.strength, &self.device);
             added.map_err(|source| DrawError::Misfit {
@@ -104,7 +104,7 @@ impl<'a> ModelDrawer<'a> {
 impl Drawer for ModelDrawer<'_> {
     fn check(&mut self, files: &[&Path]) -> Result<(), DrawError> {
         for path in files {
-            let file = LoraFile::read(path)?;
+            let file = LoraFile::read_any(path)?;
             let attached = self.model.attach(&file, 1.0, &self.device);
             attached.map_err(|source| DrawError::Misfit {
                 path: path.to_path_buf(),

@@ -8,7 +8,7 @@ use std::{
 use lora_core::{
     Family, ModuleName,
     adapter::Target,
-    lora_file::{HashCheck, LoraFile, LoraFileError, LoraModule},
+    lora_file::{HashCheck, LoraFile, LoraFileError},
     lora_tools::Norms,
     safetensors_file::SafetensorsFile,
     weights::Component,
@@ -66,6 +66,8 @@ pub struct InspectedPart {
     pub modules: usize,
     /// Numbers in their factors.
     pub parameters: usize,
+    /// What the modules are, with their number.
+    pub kinds: BTreeMap<String, usize>,
     /// Ranks, with the number of modules of each.
     pub ranks: BTreeMap<usize, usize>,
     /// Alphas, with the number of modules of each.
@@ -90,7 +92,7 @@ impl InspectedLora {
     /// See [`LoraFile::read`].
     pub fn open(path: impl AsRef<Path>) -> Result<Self, LoraFileError> {
         let path = path.as_ref();
-        let (lora, form) = LoraFile::read_with_form(path)?;
+        let (lora, form) = LoraFile::read_any_with_form(path)?;
         let file = SafetensorsFile::open(LoraFile::weights_in(path))?;
         let names = file.names();
         let stored = names.iter().filter_map(|name| Some(file.info(name)?.dtype));
@@ -101,7 +103,7 @@ impl InspectedLora {
             layout: form.layout.to_string(),
             dtypes: dtypes(stored),
             parts: parts(&lora),
-            parameters: lora.modules.values().map(LoraModule::parameters).sum(),
+            parameters: lora.parameters(),
             norms: norms(&lora),
             tags: most_frequent(&lora.metadata),
             hashes: HashCheck::of(&file)?.map(InspectedHash::from).to_vec(),
@@ -141,21 +143,37 @@ impl From<HashCheck> for InspectedHash {
     }
 }
 
+impl InspectedPart {
+    fn count(&mut self, kind: &str, parameters: usize, rank: Option<usize>, alpha: f32) {
+        self.modules += 1;
+        self.parameters += parameters;
+        *self.kinds.entry(kind.to_owned()).or_default() += 1;
+        // Modules without a rank are not scaled.
+        if let Some(rank) = rank {
+            *self.ranks.entry(rank).or_default() += 1;
+            *self.alphas.entry(alpha.to_string()).or_default() += 1;
+        }
+    }
+}
+
 /// The parts in the order of [`InspectedPart::name`]'s list, those without modules left out.
 fn parts(file: &LoraFile) -> Vec<InspectedPart> {
     let mut parts = PARTS.map(|name| InspectedPart {
         name,
         modules: 0,
         parameters: 0,
+        kinds: BTreeMap::new(),
         ranks: BTreeMap::new(),
         alphas: BTreeMap::new(),
     });
     for (name, module) in &file.modules {
+        let rank = Some(module.rank());
         let part = &mut parts[part_of(name)];
-        part.modules += 1;
-        part.parameters += module.parameters();
-        *part.ranks.entry(module.rank()).or_default() += 1;
-        *part.alphas.entry(module.alpha.to_string()).or_default() += 1;
+        part.count("LoRA", module.parameters(), rank, module.alpha);
+    }
+    for (name, module) in &file.lycoris {
+        let (kind, parameters) = (module.kind().to_string(), module.parameters());
+        parts[part_of(name)].count(&kind, parameters, module.rank(), module.alpha);
     }
     parts.into_iter().filter(|part| part.modules > 0).collect()
 }
@@ -175,7 +193,7 @@ fn part_of(module: &str) -> usize {
         Some(name) => match name.target() {
             Target::TextEncoder | Target::TextProjection => 0,
             Target::Attention => 2,
-            Target::Convolution => 3,
+            Target::Convolution | Target::OutsideTheBlocks => 3,
         },
         None => 4,
     }
