@@ -79,6 +79,10 @@ def layers():
                 data[f"{key}.file.{name}"] = tensor
             for name, parameter in module.named_parameters():
                 data[f"{key}.grad.{name}"] = parameter.grad
+        # What is left of a weight without its three principal components: where PiSSA starts.
+        matrix = data[f"{layer_name}.lora.base.weight"].detach().flatten(1).double()
+        u, s, v = torch.linalg.svd(matrix, full_matrices=False)
+        data[f"{layer_name}.residual"] = matrix - u[:, :3] * s[:3] @ v[:3]
     save_file({name: tensor.detach().float().contiguous() for name, tensor in data.items()}, out / "layers.safetensors")
 
 

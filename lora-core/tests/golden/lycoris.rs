@@ -415,3 +415,29 @@ fn frozen_weights_stay() {
         });
     });
 }
+
+/// Nearest to the weight of all pairs of the rank: what is left is PyTorch's, from a decomposition in F64.
+#[test]
+fn principal_components_are_those_of_pytorch() {
+    let golden = Golden::open(&data("layers"));
+    let device = Device::flex();
+    for kind in LAYERS {
+        let mut layer = Layer::of(&golden, kind, "lora");
+        let spec = adapter::LoraSpec {
+            start: adapter::LoraStart::Pissa,
+            rank: 3,
+            alpha: 6.0,
+            ..adapter::LoraSpec::default()
+        };
+        adapter::inject(&mut layer, &spec, 0, &device).unwrap();
+        let factors = adapter::factors(&mut layer);
+        let [down, up] =
+            ["down", "up"].map(|side| factors[&format!("{NAME}.lora_{side}.weight")].clone());
+        let mut left = Vec::new();
+        layer.sites(&mut |_, site| {
+            left = values(site.weight.matrix() - up.clone().matmul(down.clone()) * 2.0);
+        });
+        let found = deviation(&left, &golden.values(&format!("{kind}.residual")));
+        assert!(found <= 1e-5, "{kind}: {found:e}");
+    }
+}

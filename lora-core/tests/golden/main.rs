@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod adapters;
 mod diffusion;
 mod forward;
 mod full_size;
