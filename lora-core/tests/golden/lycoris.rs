@@ -216,15 +216,22 @@ fn merging_a_layer_gives_lycoris_weight() {
     let golden = Golden::open(&data("layers"));
     let device = Device::flex();
     each(|kind, case, key| {
-        let mut layer = Layer::of(&golden, kind, case);
-        adapter::attach(&mut [&mut layer], &file(&golden, key), 1.0, &device).unwrap();
-        adapter::merge(&mut layer);
-        layer.sites(&mut |_, site| {
-            assert!(site.slot.is_empty());
-            let found = values(site.weight.matrix());
-            let found = deviation(&found, &golden.values(&format!("{key}.merged")));
-            assert!(found <= LIMIT, "{key}: {found:e}");
-        });
+        let base = golden.values(&format!("{key}.base.weight"));
+        let merged = golden.values(&format!("{key}.merged"));
+        for strength in [1.0, 0.5] {
+            let mut layer = Layer::of(&golden, kind, case);
+            adapter::attach(&mut [&mut layer], &file(&golden, key), strength, &device).unwrap();
+            adapter::merge(&mut layer);
+            let part = base.iter().zip(&merged);
+            let part: Vec<f32> = part
+                .map(|(base, merged)| base + strength * (merged - base))
+                .collect();
+            layer.sites(&mut |_, site| {
+                assert!(site.slot.is_empty());
+                let found = deviation(&values(site.weight.matrix()), &part);
+                assert!(found <= LIMIT, "{key} at {strength}: {found:e}");
+            });
+        }
     });
 }
 
