@@ -109,15 +109,12 @@ impl Optimizer for Adafactor {
     fn step(
         &mut self,
         params: &mut Matrices,
-        mut grads: Matrices,
+        grads: Matrices,
         rates: &Rates,
     ) -> Result<(), OptimizerError> {
         self.slots.check(params)?;
         let config = &self.config;
-        for (key, param) in pair(params, &grads)? {
-            let Some(grad) = grads.remove(key) else {
-                continue;
-            };
+        for (key, param, grad) in pair(params, grads)? {
             let squares = grad.clone().square() + config.eps[0];
             let rows = squares.clone().mean_dim(1);
             let columns = squares.mean_dim(0);

@@ -66,12 +66,12 @@ impl Optimizer for Adamw8bit {
     fn step(
         &mut self,
         params: &mut Matrices,
-        mut grads: Matrices,
+        grads: Matrices,
         rates: &Rates,
     ) -> Result<(), OptimizerError> {
         self.slots.check(params)?;
-        let pairs = pair(params, &grads)?;
-        let Some((_, any)) = pairs.first() else {
+        let pairs = pair(params, grads)?;
+        let Some((_, any, _)) = pairs.first() else {
             return Ok(());
         };
         let signed = DynamicMap::signed(&any.device());
@@ -82,10 +82,7 @@ impl Optimizer for Adamw8bit {
             weight_decay,
             min_8bit_size,
         } = self.config;
-        for (key, param) in pairs {
-            let Some(grad) = grads.remove(key) else {
-                continue;
-            };
+        for (key, param, grad) in pairs {
             let (rate, shape) = (rates.at(key), param.dims());
             let (time, first, second) = match self.slots.take(key) {
                 Some(old) => (

@@ -27,14 +27,11 @@ impl<O: PerTensor> Optimizer for BurnOptimizer<O> {
     fn step(
         &mut self,
         params: &mut Matrices,
-        mut grads: Matrices,
+        grads: Matrices,
         rates: &Rates,
     ) -> Result<(), OptimizerError> {
         self.slots.check(params)?;
-        for (key, param) in pair(params, &grads)? {
-            let Some(grad) = grads.remove(key) else {
-                continue;
-            };
+        for (key, param, grad) in pair(params, grads)? {
             let old = self.slots.take(key);
             let (moved, state) = self.rule.step(rates.at(key), param.clone(), grad, old);
             *param = moved;

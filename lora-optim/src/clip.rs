@@ -1,6 +1,6 @@
 //! Clipping by the norm of all gradients together.
 
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
 
 use crate::Matrices;
 
@@ -9,11 +9,13 @@ const NORM_GUARD: f64 = 1e-6;
 
 /// The L2 norm of all gradients taken as one vector, `[1]`, left on the device; `None` if there are no gradients.
 ///
+/// Squares are taken and summed in f32, whatever float type the gradients have.
+///
 /// Costs two small kernels per matrix and four more. Reading the value is a host sync, and the caller's choice.
 pub fn global_norm(grads: &Matrices) -> Option<Tensor<1>> {
     let squares: Vec<Tensor<1>> = grads
         .values()
-        .map(|grad| grad.clone().square().sum())
+        .map(|grad| grad.clone().cast(DType::F32).square().sum())
         .collect();
     (!squares.is_empty()).then(|| Tensor::cat(squares, 0).sum().sqrt())
 }
@@ -30,7 +32,7 @@ pub fn clip_global_norm(grads: &mut Matrices, max_norm: f64) -> Option<Tensor<1>
         .clamp_max(1.0)
         .reshape([1, 1]);
     for grad in grads.values_mut() {
-        *grad = grad.clone() * factor.clone();
+        *grad = grad.clone().cast(DType::F32) * factor.clone();
     }
     Some(norm)
 }

@@ -23,9 +23,9 @@
 //!
 //! impl Optimizer for SignMomentum {
 //!     fn step(&mut self, params: &mut Matrices, grads: Matrices, rates: &Rates) -> Result<(), OptimizerError> {
-//!         for (key, param) in lora_optim::pair(params, &grads)? {
+//!         for (key, param, grad) in lora_optim::pair(params, grads)? {
 //!             let old = self.momentum.remove(key).unwrap_or_else(|| param.zeros_like());
-//!             let momentum = old * 0.9 + grads[key].clone() * 0.1;
+//!             let momentum = old * 0.9 + grad * 0.1;
 //!             *param = param.clone() - momentum.clone().sign() * rates.at(key);
 //!             self.momentum.insert(key.to_owned(), momentum);
 //!         }

@@ -64,7 +64,7 @@ impl Optimizer for Lion {
     fn step(
         &mut self,
         params: &mut Matrices,
-        mut grads: Matrices,
+        grads: Matrices,
         rates: &Rates,
     ) -> Result<(), OptimizerError> {
         self.slots.check(params)?;
@@ -72,10 +72,7 @@ impl Optimizer for Lion {
             betas,
             weight_decay,
         } = self.config;
-        for (key, param) in pair(params, &grads)? {
-            let Some(grad) = grads.remove(key) else {
-                continue;
-            };
+        for (key, param, grad) in pair(params, grads)? {
             let mean = match self.slots.take(key) {
                 Some(old) => old.mean,
                 None => grad.zeros_like(),

@@ -59,12 +59,12 @@ impl Optimizer for Lion8bit {
     fn step(
         &mut self,
         params: &mut Matrices,
-        mut grads: Matrices,
+        grads: Matrices,
         rates: &Rates,
     ) -> Result<(), OptimizerError> {
         self.slots.check(params)?;
-        let pairs = pair(params, &grads)?;
-        let Some((_, any)) = pairs.first() else {
+        let pairs = pair(params, grads)?;
+        let Some((_, any, _)) = pairs.first() else {
             return Ok(());
         };
         let map = DynamicMap::signed(&any.device());
@@ -73,10 +73,7 @@ impl Optimizer for Lion8bit {
             weight_decay,
             min_8bit_size,
         } = self.config;
-        for (key, param) in pairs {
-            let Some(grad) = grads.remove(key) else {
-                continue;
-            };
+        for (key, param, grad) in pairs {
             let (rate, shape) = (rates.at(key), param.dims());
             let mean = match self.slots.take(key) {
                 Some(old) => old.mean.read(shape, &map),

@@ -1,6 +1,6 @@
 //! The trait that every optimiser implements.
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 use crate::{Matrices, Rates, State, StateError};
 
@@ -11,7 +11,12 @@ use crate::{Matrices, Rates, State, StateError};
 pub trait Optimizer: Send {
     /// Moves `params` one step against `grads`, each matrix at the rate of its key.
     ///
-    /// A parameter without a gradient stays untouched, also under weight decay, as in PyTorch.
+    /// A parameter without a gradient stays untouched, also under weight decay, as in PyTorch. Gradients may be of any
+    /// float type; [`pair`] makes them f32.
+    ///
+    /// A gradient that is not finite makes the matrix or the state so, of its whole [rate group](Rates::group) where the
+    /// rule sums over that: nothing is read back here to notice it. Whoever trains watches
+    /// [the gradients' norm](crate::global_norm), which is then not finite either, and stops.
     ///
     /// # Errors
     /// When gradients and parameters do not fit together; then nothing has moved.
@@ -97,14 +102,17 @@ fn listed(groups: &[String]) -> String {
     format!("{} group(s) ({})", groups.len(), names.join(", "))
 }
 
-/// The parameters that have a gradient, in key order; the usual first line of a [step](Optimizer::step).
+/// The parameters that have a gradient, in key order, each with its gradient; the usual first line of a
+/// [step](Optimizer::step).
+///
+/// This is where gradients become f32, whatever they were computed in: parameters and states are f32 always.
 ///
 /// # Errors
 /// When a gradient has no parameter or another shape.
-pub fn pair<'a>(
-    params: &'a mut Matrices,
-    grads: &Matrices,
-) -> Result<Vec<(&'a str, &'a mut Tensor<2>)>, OptimizerError> {
+pub fn pair(
+    params: &mut Matrices,
+    mut grads: Matrices,
+) -> Result<Vec<(&str, &mut Tensor<2>, Tensor<2>)>, OptimizerError> {
     let keys: Vec<String> = grads
         .keys()
         .filter(|key| !params.contains_key(*key))
@@ -115,7 +123,9 @@ pub fn pair<'a>(
     }
     let mut pairs = Vec::with_capacity(grads.len());
     for (key, param) in params {
-        let Some(grad) = grads.get(key) else { continue };
+        let Some(grad) = grads.remove(key) else {
+            continue;
+        };
         let (parameter, gradient) = (param.dims(), grad.dims());
         if parameter != gradient {
             return Err(OptimizerError::GradientShape {
@@ -124,7 +134,7 @@ pub fn pair<'a>(
                 gradient,
             });
         }
-        pairs.push((key.as_str(), param));
+        pairs.push((key.as_str(), param, grad.cast(DType::F32)));
     }
     Ok(pairs)
 }

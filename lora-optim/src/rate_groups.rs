@@ -123,11 +123,16 @@ impl<R: GroupRule> Optimizer for Grouped<R> {
     fn step(
         &mut self,
         params: &mut Matrices,
-        mut grads: Matrices,
+        grads: Matrices,
         rates: &Rates,
     ) -> Result<(), OptimizerError> {
         self.memory.check(params, rates)?;
-        for (name, (rate, members)) in by_group(pair(params, &grads)?, rates) {
+        for (name, group) in by_group(pair(params, grads)?, rates) {
+            let Group {
+                rate,
+                members,
+                mut grads,
+            } = group;
             let device = members[0].1.device();
             let memory = &mut self.memory;
             self.rule
@@ -146,14 +151,31 @@ impl<R: GroupRule> Optimizer for Grouped<R> {
     }
 }
 
-/// Sorts matrices by rate group, with the rate of each group. A group whose rate is 0 rests and is left out.
-fn by_group<'a>(pairs: Members<'a>, rates: &Rates) -> BTreeMap<String, (f64, Members<'a>)> {
-    let mut groups = BTreeMap::<String, (f64, Members<'a>)>::new();
-    for (key, param) in pairs {
+/// What a rule is given of one rate group in a step.
+struct Group<'a> {
+    rate: f64,
+    members: Members<'a>,
+    /// Of the members.
+    grads: Matrices,
+}
+
+/// Sorts matrices and gradients by rate group. A group whose rate is 0 rests and is left out.
+fn by_group<'a>(
+    pairs: Vec<(&'a str, &'a mut Tensor<2>, Tensor<2>)>,
+    rates: &Rates,
+) -> BTreeMap<String, Group<'a>> {
+    let mut groups = BTreeMap::new();
+    for (key, param, grad) in pairs {
         let rate = rates.at(key);
         if rate != 0.0 {
             let group = groups.entry(rates.group(key).to_owned());
-            group.or_insert((rate, Vec::new())).1.push((key, param));
+            let group = group.or_insert_with(|| Group {
+                rate,
+                members: Vec::new(),
+                grads: Matrices::new(),
+            });
+            group.members.push((key, param));
+            group.grads.insert(key.to_owned(), grad);
         }
     }
     groups

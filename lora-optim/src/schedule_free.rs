@@ -90,16 +90,13 @@ impl Optimizer for AdamwScheduleFree {
     fn step(
         &mut self,
         params: &mut Matrices,
-        mut grads: Matrices,
+        grads: Matrices,
         rates: &Rates,
     ) -> Result<(), OptimizerError> {
         self.slots.check(params)?;
         let config = &self.config;
         let [beta1, beta2] = config.betas;
-        for (key, param) in pair(params, &grads)? {
-            let Some(grad) = grads.remove(key) else {
-                continue;
-            };
+        for (key, param, grad) in pair(params, grads)? {
             let old = self.slots.take(key).unwrap_or_else(|| Way {
                 time: 0,
                 top_rate: 0.0,

@@ -65,7 +65,7 @@ impl Optimizer for Sgd {
     fn step(
         &mut self,
         params: &mut Matrices,
-        mut grads: Matrices,
+        grads: Matrices,
         rates: &Rates,
     ) -> Result<(), OptimizerError> {
         self.slots.check(params)?;
@@ -74,10 +74,7 @@ impl Optimizer for Sgd {
             nesterov,
             weight_decay,
         } = self.config;
-        for (key, param) in pair(params, &grads)? {
-            let Some(mut grad) = grads.remove(key) else {
-                continue;
-            };
+        for (key, param, mut grad) in pair(params, grads)? {
             if weight_decay > 0.0 {
                 grad = grad + param.clone() * weight_decay;
             }

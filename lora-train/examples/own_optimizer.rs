@@ -19,10 +19,10 @@ impl Optimizer for SignMomentum {
         grads: Matrices,
         rates: &Rates,
     ) -> Result<(), OptimizerError> {
-        for (key, param) in pair(params, &grads)? {
+        for (key, param, grad) in pair(params, grads)? {
             let old = self.momentum.remove(key);
             let old = old.unwrap_or_else(|| param.zeros_like());
-            let momentum = old * 0.9 + grads[key].clone() * 0.1;
+            let momentum = old * 0.9 + grad * 0.1;
             *param = param.clone() - momentum.clone().sign() * rates.at(key);
             self.momentum.insert(key.to_owned(), momentum);
         }

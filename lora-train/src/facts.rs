@@ -6,17 +6,17 @@ use std::{
 };
 
 use lora_core::{
-    BaseModel, Precision,
+    BaseModel, Family, Precision,
     adapter::{LoraSpec, Target},
     diffusion::PredictionType,
     lora_file::{ModelHashes, NoiseFacts, TrainingFacts},
 };
 use lora_data::{Dataset, tag_frequency};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
     Plan,
-    config::{OptimizerConfig, TrainConfig},
+    config::{LoopConfig, OptimizerConfig, TrainConfig},
     data_facts,
 };
 
@@ -47,6 +47,7 @@ pub(crate) fn facts(
             .any(|target| targets.contains(target));
         (rate > 0.0 && some).then_some(rate)
     };
+    let text = config.trains_text();
     let captions = data_facts::captions(config, data);
     TrainingFacts {
         output_name: config.output.name.clone(),
@@ -62,7 +63,10 @@ pub(crate) fn facts(
             config.train.unet_lr,
             &[Target::Attention, Target::Convolution],
         ),
-        text_encoder_lr: trained(config.train.text_lr, &[Target::TextEncoder]),
+        text_encoder_lr: text.then_some(config.train.text_lr),
+        text_encoder_lr_2: text
+            .then_some(config.train.second_text_lr())
+            .filter(|_| model.family == Family::Sdxl),
         lr_scheduler: config.schedule.kind.name().to_owned(),
         lr_warmup_steps: config.schedule.warmup.steps(plan.steps),
         optimizer: optimizer_name(&config.optimizer),
@@ -124,13 +128,34 @@ fn hashes_of(path: &Path) -> Option<ModelHashes> {
         .flatten()
 }
 
-/// kohya's `ss_network_args`: rank and alpha of the convolutions, where they are trained.
-pub(crate) fn network_args(spec: &LoraSpec) -> Option<String> {
-    let rank = spec.conv_rank.unwrap_or(spec.rank).to_string();
-    let alpha = spec.conv_alpha.unwrap_or(spec.alpha).to_string();
-    spec.targets
-        .contains(&Target::Convolution)
-        .then(|| serde_json::json!({ "conv_dim": rank, "conv_alpha": alpha }).to_string())
+/// kohya's `ss_network_args`: rank and alpha of the convolutions, where they are trained, and LoRA+'s ratios.
+pub(crate) fn network_args(spec: &LoraSpec, train: &LoopConfig) -> Option<String> {
+    let convolutions = spec.targets.contains(&Target::Convolution);
+    let (rank, alpha) = (
+        spec.conv_rank.unwrap_or(spec.rank),
+        spec.conv_alpha.unwrap_or(spec.alpha),
+    );
+    let args = [
+        ("conv_dim", convolutions.then(|| rank.to_string())),
+        ("conv_alpha", convolutions.then(|| alpha.to_string())),
+        (
+            "loraplus_lr_ratio",
+            train.loraplus_lr_ratio.map(|ratio| ratio.to_string()),
+        ),
+        (
+            "loraplus_unet_lr_ratio",
+            train.loraplus_unet_lr_ratio.map(|ratio| ratio.to_string()),
+        ),
+        (
+            "loraplus_text_encoder_lr_ratio",
+            train.loraplus_text_lr_ratio.map(|ratio| ratio.to_string()),
+        ),
+    ];
+    let args: Map<String, Value> = args
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), Value::String(value?))))
+        .collect();
+    (!args.is_empty()).then(|| Value::Object(args).to_string())
 }
 
 /// Seconds since 1970.

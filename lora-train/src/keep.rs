@@ -71,7 +71,7 @@ impl Run<'_> {
         self.facts.training_finished_at = now();
         let mut file = self.learner.model_mut().to_lora_file();
         file.metadata = self.facts.metadata(self.privacy());
-        if let Some(args) = network_args(&self.config.lora) {
+        if let Some(args) = network_args(&self.config.lora, &self.config.train) {
             file.metadata.insert("ss_network_args".to_owned(), args);
         }
         let written = file.write(path, self.config.output.dtype)?;

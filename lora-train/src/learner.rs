@@ -1,17 +1,20 @@
-use std::mem;
+use std::{collections::BTreeSet, mem};
 
 use burn::tensor::Tensor;
 use lora_core::{BaseModel, Matrices};
 use lora_optim::{Optimizer, OptimizerError, Rates, clip_global_norm, global_norm};
 
-use crate::{Batch, Objective};
+use crate::{Batch, Ema, Objective, config::EmaConfig};
 
 /// A model whose adapters are being trained: gradients come in by batch, steps go out.
 pub struct Learner {
     model: BaseModel,
     /// The adapters' matrices, without gradient tracking.
     params: Matrices,
-    /// What the model draws and is saved with, where the optimiser has something better than `params` for that.
+    /// Keys of the matrices that stay as they are.
+    frozen: BTreeSet<String>,
+    ema: Option<Ema>,
+    /// What the model draws and is saved with, where there is something better than `params` for that.
     averaged: Option<Matrices>,
     /// Gradients gathered since the last step.
     grads: Matrices,
@@ -26,11 +29,34 @@ impl Learner {
         Self {
             model,
             params,
+            frozen: BTreeSet::new(),
+            ema: None,
             averaged: None,
             grads: Matrices::new(),
             optimizer,
             max_grad_norm,
         }
+    }
+
+    /// Keeps the matrices whose rate is 0 as they are: constants to autodiff, of which no gradient is computed.
+    ///
+    /// For rates that are 0 throughout a run, not for those that a schedule brings to 0. As long as there are gradients to
+    /// compute at all, at least one rate must be above 0.
+    pub fn freeze(mut self, rates: &Rates) -> Self {
+        let resting = self.params.keys().filter(|key| rates.at(key) == 0.0);
+        self.frozen = resting.cloned().collect();
+        self
+    }
+
+    /// Shows an average of the matrices from now on, those that are frozen left aside, where the config asks for one. It
+    /// takes the place of an [optimiser's](Optimizer::averaged).
+    pub fn with_ema(mut self, config: &EmaConfig) -> Self {
+        let moving = self.params.iter();
+        let moving = moving.filter(|(key, _)| !self.frozen.contains(*key));
+        let moving = moving.map(|(key, matrix)| (key.clone(), matrix.clone()));
+        let begun = || Ema::new(config.clone(), moving.collect());
+        self.ema = config.decay.is_some().then(begun);
+        self
     }
 
     /// The model with its present adapters.
@@ -43,7 +69,7 @@ impl Learner {
         &mut self.model
     }
 
-    /// The adapters' matrices as they are trained; the model may hold an [average](Optimizer::averaged).
+    /// The adapters' matrices as they are trained; the model may hold an [average](Self::with_ema).
     pub fn params(&self) -> &Matrices {
         &self.params
     }
@@ -55,8 +81,8 @@ impl Learner {
 
     /// Adds `weight` times the gradient of the batch's loss; gives the loss, which stays on the device.
     ///
-    /// Only the adapters' matrices track gradients: the frozen weights are plain tensors, for which autodiff computes
-    /// none.
+    /// Only the adapters' matrices track gradients, those that are [frozen](Self::freeze) left aside: frozen weights are
+    /// plain tensors, for which autodiff computes none.
     pub fn accumulate(
         &mut self,
         objective: &dyn Objective,
@@ -66,12 +92,22 @@ impl Learner {
         let leaves: Matrices = self
             .params
             .iter()
-            .map(|(key, matrix)| (key.clone(), matrix.clone().autodiff().require_grad()))
+            .map(|(key, matrix)| {
+                let leaf = if self.frozen.contains(key) {
+                    matrix.clone()
+                } else {
+                    matrix.clone().autodiff().require_grad()
+                };
+                (key.clone(), leaf)
+            })
             .collect();
         self.model.set_factors(&leaves);
         let loss = objective.loss(&self.model, batch);
         let mut gradients = (loss.clone() * weight).backward();
         for (key, leaf) in leaves {
+            if self.frozen.contains(&key) {
+                continue;
+            }
             // A matrix that the loss does not depend on has no gradient and stays as it is.
             let Some(gradient) = leaf.grad_remove(&mut gradients) else {
                 continue;
@@ -98,7 +134,13 @@ impl Learner {
             global_norm(&grads)
         };
         self.optimizer.step(&mut self.params, grads, rates)?;
-        self.averaged = self.optimizer.averaged(&self.params);
+        self.averaged = match &mut self.ema {
+            Some(ema) => {
+                ema.update(&self.params);
+                Some(ema.averages().clone())
+            }
+            None => self.optimizer.averaged(&self.params),
+        };
         self.show();
         Ok(norm)
     }

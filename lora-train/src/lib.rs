@@ -11,6 +11,7 @@ mod data_facts;
 mod device;
 mod disk_cache;
 mod draw;
+mod ema;
 mod epoch_listing;
 mod event;
 mod facts;
@@ -27,6 +28,7 @@ mod inspection;
 mod keep;
 mod latents;
 mod learner;
+mod learning_rates;
 pub mod lint;
 mod lora_folder;
 mod meter;
@@ -57,6 +59,7 @@ pub use disk_cache::{
     TextStore, UseCount,
 };
 pub use draw::{DrawSettings, batches, draw, starting_noise};
+pub use ema::Ema;
 pub use epoch_listing::{EpochListing, ListedBatch, ListedShowing};
 pub use event::{Event, Flow, Observer, StepReport};
 pub use feed::{Feed, FeedAt};

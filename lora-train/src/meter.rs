@@ -6,8 +6,8 @@ use burn::tensor::Tensor;
 pub(crate) struct Meter {
     /// Losses still on the device.
     losses: Vec<Tensor<1>>,
-    /// The last step's gradient norm, still on the device.
-    norm: Option<Tensor<1>>,
+    /// The gradient norms of the same steps; a step without gradients has none.
+    norms: Vec<Option<Tensor<1>>>,
     /// Losses of the interval that were read back and found to be numbers.
     settled: Vec<f64>,
     /// The last norm that was read back.
@@ -38,7 +38,7 @@ impl Meter {
     pub(crate) fn new() -> Self {
         Self {
             losses: Vec::new(),
-            norm: None,
+            norms: Vec::new(),
             settled: Vec::new(),
             settled_norm: 0.0,
             smooth: [0.0; 2],
@@ -55,7 +55,7 @@ impl Meter {
     /// Marks the end of a step.
     pub(crate) fn record(&mut self, loss: Tensor<1>, norm: Option<Tensor<1>>) {
         self.losses.push(loss);
-        self.norm = norm;
+        self.norms.push(norm);
         self.spent += self.since.elapsed();
     }
 
@@ -67,26 +67,30 @@ impl Meter {
     /// Reads back what is still on the device: the one place of the loop where the host waits for it.
     ///
     /// # Errors
-    /// The place in the interval, from 0, of the first loss that is not a finite number; or of the last step, when the
-    /// gradient's norm is not.
+    /// The place in the interval, from 0, of the first step whose loss or whose gradient's norm is not a finite number.
     pub(crate) fn settle(&mut self) -> Result<(), usize> {
         let before = Instant::now();
         let (done, count) = (self.settled.len(), self.losses.len());
         if count == 0 {
             return Ok(());
         }
-        let numbers = self.losses.drain(..).chain(self.norm.take()).collect();
+        let norms = self.norms.drain(..).zip(&self.losses);
+        let norms = norms.map(|(norm, loss)| norm.unwrap_or_else(|| loss.zeros_like()));
+        let norms: Vec<Tensor<1>> = norms.collect();
+        let numbers = self.losses.drain(..).chain(norms).collect();
         let values: Vec<f64> = Tensor::cat(numbers, 0)
             .into_data()
             .iter::<f32>()
             .map(f64::from)
             .collect();
         self.spent += before.elapsed();
-        if let Some(bad) = values.iter().position(|value| !value.is_finite()) {
-            return Err(done + bad.min(count - 1));
+        let (losses, norms) = values.split_at(count);
+        let mut steps = losses.iter().zip(norms);
+        if let Some(bad) = steps.position(|(loss, norm)| !(loss.is_finite() && norm.is_finite())) {
+            return Err(done + bad);
         }
-        self.settled.extend(&values[..count]);
-        self.settled_norm = values.get(count).copied().unwrap_or_default();
+        self.settled.extend(losses);
+        self.settled_norm = norms.last().copied().unwrap_or_default();
         Ok(())
     }
 
@@ -109,5 +113,38 @@ impl Meter {
             grad_norm: self.settled_norm,
             seconds_per_step,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+
+    use super::*;
+
+    fn number(value: f32) -> Tensor<1> {
+        Tensor::from_data([value], &Device::flex())
+    }
+
+    /// Places of the interval, from 0, at which a number is none.
+    fn settled(steps: &[(f32, Option<f32>)]) -> Result<f64, usize> {
+        let mut meter = Meter::new();
+        for (loss, norm) in steps {
+            meter.record(number(*loss), norm.map(number));
+        }
+        meter.settle()?;
+        Ok(meter.read().expect("steps").grad_norm)
+    }
+
+    #[test]
+    fn the_first_step_that_went_wrong_is_named_whichever_number_tells() {
+        let good = (1.0, Some(2.0));
+        assert_eq!(settled(&[good, (1.0, None), (1.0, Some(3.0))]), Ok(3.0));
+        assert_eq!(settled(&[good, good, (f32::NAN, Some(1.0))]), Err(2));
+        // What breaks the gradient breaks the next step's loss only.
+        for broken in [f32::NAN, f32::INFINITY] {
+            let steps = [good, (1.0, Some(broken)), (f32::NAN, Some(f32::NAN)), good];
+            assert_eq!(settled(&steps), Err(1));
+        }
     }
 }

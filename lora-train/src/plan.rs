@@ -7,8 +7,10 @@ use thiserror::Error;
 
 use crate::{
     BucketPlan, FolderPlan, FramingPlan, Prompt, TrainError, bucket_plans,
-    config::{OptimizerConfig, TrainConfig},
+    config::TrainConfig,
+    ema::averaged_twice,
     folder_plans,
+    learning_rates::{rate_notes, rate_problems},
     lint::{Finding, LongestText, RULES, lint, tokenizer},
 };
 
@@ -223,7 +225,6 @@ pub(crate) fn problems(config: &TrainConfig) -> Vec<String> {
             problems.push(problem.to_owned());
         }
     };
-    let rate = |value: f64| value.is_finite() && value >= 0.0;
     let train = &config.train;
     require(train.epochs > 0, "train.epochs is 0; use at least 1");
     require(
@@ -231,15 +232,7 @@ pub(crate) fn problems(config: &TrainConfig) -> Vec<String> {
         "train.max_steps is 0; use at least 1, or leave it out",
     );
     require(
-        rate(train.unet_lr),
-        "train.unet_lr must be a number from 0 up, usually 1e-4",
-    );
-    require(
-        rate(train.text_lr),
-        "train.text_lr must be a number from 0 up, usually 1e-5",
-    );
-    require(
-        rate(train.max_grad_norm),
+        train.max_grad_norm.is_finite() && train.max_grad_norm >= 0.0,
         "train.max_grad_norm must be a number from 0 (no clipping) up",
     );
     require(
@@ -299,42 +292,10 @@ pub(crate) fn problems(config: &TrainConfig) -> Vec<String> {
         lint.max_crop >= 0.0 && lint.max_enlargement > 0.0,
         "lint.max_crop must be a part from 0 to 1, lint.max_enlargement a factor above 0",
     );
+    problems.extend(rate_problems(train));
+    problems.extend(config.ema.problems());
     problems.extend(part_problems(config));
     problems
-}
-
-/// Below it, a factor on a rate that the optimiser finds is more likely a rate that was meant for another optimiser.
-const ODD_FACTOR: f64 = 0.1;
-
-/// What to know about the learning rates where the optimiser finds its own.
-fn rate_notes(config: &TrainConfig) -> Vec<String> {
-    if !config.optimizer.finds_its_rate() {
-        return Vec::new();
-    }
-    let name = config.optimizer.name();
-    let rates = [
-        ("train.unet_lr", config.train.unet_lr),
-        ("train.text_lr", config.train.text_lr),
-    ];
-    let used = || rates.iter().filter(|(_, rate)| *rate > 0.0);
-    let mut notes: Vec<String> = used()
-        .filter(|(_, rate)| *rate < ODD_FACTOR)
-        .map(|(key, rate)| {
-            format!(
-                "{name} finds its own learning rate, and {key} is a factor on it: 1 is usual, {rate} makes it {:.0} \
-                 times slower",
-                rate.recip()
-            )
-        })
-        .collect();
-    let estimates = !matches!(config.optimizer, OptimizerConfig::Adafactor(_));
-    let differ = rates[0].1.to_bits() != rates[1].1.to_bits();
-    if estimates && differ && used().count() == 2 {
-        notes.push(format!(
-            "train.unet_lr and train.text_lr differ, so {name} makes an estimate each for the UNet and the text encoder"
-        ));
-    }
-    notes
 }
 
 /// What is wrong with adapters, optimiser, schedule and prompts, each in its own words.
@@ -343,7 +304,7 @@ fn part_problems(config: &TrainConfig) -> Vec<String> {
     match config.lora.check() {
         Err(error) => problems.push(error.to_string()),
         Ok(()) if config.adapters().targets.is_empty() => problems.push(
-            "train.unet_lr and train.text_lr of all lora.targets are 0: nothing would learn"
+            "the learning rates of all lora.targets are 0 (train.unet_lr, text_lr): nothing would learn"
                 .to_owned(),
         ),
         Ok(()) => {}
@@ -354,14 +315,10 @@ fn part_problems(config: &TrainConfig) -> Vec<String> {
             .map(|error| format!("{section}: {error}"))
             .collect::<Vec<_>>()
     };
-    problems.extend(
-        config
-            .optimizer
-            .build()
-            .err()
-            .into_iter()
-            .flat_map(|errors| settings("optimizer", errors)),
-    );
+    match config.optimizer.build() {
+        Ok(optimizer) => problems.extend(averaged_twice(&config.ema, optimizer.as_ref())),
+        Err(errors) => problems.extend(settings("optimizer", errors)),
+    }
     problems.extend(
         config
             .schedule

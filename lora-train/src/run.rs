@@ -1,16 +1,29 @@
 //! The training loop.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use burn::tensor::{Device, Tensor};
-use lora_core::{BaseModel, adapter::Injected, lora_file::TrainingFacts};
+use lora_core::{
+    BaseModel,
+    adapter::{self, Injected},
+    lora_file::TrainingFacts,
+};
 use lora_data::{Dataset, Exposure, epoch_plan};
 use lora_optim::{Rates, Schedule};
 
 use crate::{
     DrawSettings, Event, Feed, FeedAt, Flow, Handle, HeldoutLoss, Learner, Objective, Observer,
-    Outcome, Plan, Prompt, RunFolder, StepReport, TrainError, Trainer, config::TrainConfig,
-    facts::facts, frozen::Frozen, meter::Meter, trainer::varies,
+    Outcome, Plan, PlanError, Prompt, RunFolder, StepReport, TrainError, Trainer,
+    config::TrainConfig,
+    ema::averaged_twice,
+    facts::facts,
+    frozen::Frozen,
+    learning_rates::{learning_rates, part_rates},
+    meter::Meter,
+    trainer::varies,
 };
 
 /// A run under way.
@@ -55,6 +68,10 @@ impl<'a> Run<'a> {
             objective,
             handle,
         } = trainer;
+        // A config's own optimiser was checked with the plan; this may be another.
+        if let Some(problem) = averaged_twice(&config.ema, optimizer.as_ref()) {
+            return Err(refused(problem));
+        }
         let folder = RunFolder::create(&config)?;
         let total = data.entries().len();
         let mut stopping = false;
@@ -82,7 +99,8 @@ impl<'a> Run<'a> {
             ..
         } = frozen;
         let facts = facts(&config, data.as_ref(), &model, &plan);
-        let injected = model.inject(&config.adapters(), config.train.seed, &device)?;
+        let injected = inject(&mut model, &config, &device)?;
+        let rates = learning_rates(&config.train, model.factors().keys(), &BTreeMap::new());
         if config.model.offload {
             // Views that change from showing to showing are encoded when they come up.
             if !varies(data.as_ref()) {
@@ -109,8 +127,10 @@ impl<'a> Run<'a> {
                 &device,
             ),
             drawing: DrawSettings::of_run(&config),
-            learner: Learner::new(model, optimizer, config.train.max_grad_norm),
-            rates: Rates::new(config.train.unet_lr).with_prefix("lora_te", config.train.text_lr),
+            learner: Learner::new(model, optimizer, config.train.max_grad_norm)
+                .freeze(&rates)
+                .with_ema(&config.ema),
+            rates,
             outcome: Outcome::default(),
             meter: Meter::new(),
             injected,
@@ -282,4 +302,34 @@ impl<'a> Run<'a> {
     pub(crate) fn model(&self) -> &BaseModel {
         self.learner.model()
     }
+}
+
+/// Puts fresh adapters into the parts that learn. One whose rate is 0 gets none, which of two text encoders may be the
+/// fate of one.
+fn inject(
+    model: &mut BaseModel,
+    config: &TrainConfig,
+    device: &Device,
+) -> Result<Injected, TrainError> {
+    let (spec, rates) = (config.adapters(), part_rates(&config.train));
+    let mut sum = Injected::default();
+    for network in model.networks() {
+        if rates.at(network.naming().prefix) > 0.0 {
+            let injected = adapter::inject(network, &spec, config.train.seed, device)?;
+            sum.modules += injected.modules;
+            sum.parameters += injected.parameters;
+        }
+    }
+    if sum.modules == 0 {
+        let problem =
+            "no part of this model that lora.targets names has a learning rate above 0".to_owned();
+        return Err(refused(problem));
+    }
+    Ok(sum)
+}
+
+fn refused(problem: String) -> TrainError {
+    TrainError::Plan(PlanError {
+        problems: vec![problem],
+    })
 }

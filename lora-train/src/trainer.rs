@@ -146,12 +146,15 @@ impl Trainer {
     /// # Errors
     /// [`TrainError::Plan`] with all problems of the settings.
     pub fn new(
-        config: TrainConfig,
+        mut config: TrainConfig,
         model: BaseModel,
         data: Box<dyn Dataset>,
         device: Device,
     ) -> Result<Self, TrainError> {
         let mut notes = model_notes(&config, &model);
+        if model.family != Family::Sdxl && config.train.text_lr_2.take().is_some() {
+            notes.push("train.text_lr_2 has no effect: this model has one text encoder".to_owned());
+        }
         if config.model.offload && varies(data.as_ref()) {
             notes.push(
                 "model.offload keeps the VAE on the device: random crops and varied colours are encoded at each showing"

@@ -97,9 +97,19 @@ impl TrainingFacts {
                 optional(self.scale_weight_norms, float),
             ),
             ("seed", self.seed.to_string()),
-            ("text_encoder_lr", optional(self.text_encoder_lr, float)),
+            ("text_encoder_lr", self.text_rates()),
             ("unet_lr", optional(self.unet_lr, float)),
         ]
+    }
+
+    /// One number, or where two encoders differ a list, as sd-scripts has it.
+    fn text_rates(&self) -> String {
+        match (self.text_encoder_lr, self.text_encoder_lr_2) {
+            (Some(first), Some(second)) if first.to_bits() != second.to_bits() => {
+                format!("[{}, {}]", float(first), float(second))
+            }
+            (first, _) => optional(first, float),
+        }
     }
 
     fn progress(&self) -> Entries {

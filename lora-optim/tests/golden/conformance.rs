@@ -15,8 +15,8 @@ const WEIGHT_DECAY: f32 = 0.1;
 const STEPS: u64 = 200;
 
 /// One optimiser of the table.
-struct Row {
-    name: &'static str,
+pub(super) struct Row {
+    pub(super) name: &'static str,
     build: Box<dyn Fn() -> Box<dyn Optimizer>>,
     traits: Traits,
 }
@@ -47,7 +47,7 @@ impl Traits {
 }
 
 /// Every kind of [`OptimizerConfig`], and one of burn's own to prove the adapter.
-fn table(weight_decay: f32) -> Vec<Row> {
+pub(super) fn table(weight_decay: f32) -> Vec<Row> {
     let adan = AdanConfig::new()
         .with_weight_decay(weight_decay)
         .with_no_prox(true)
@@ -117,11 +117,11 @@ fn traits(config: &OptimizerConfig) -> Traits {
 }
 
 impl Row {
-    fn build(&self) -> Box<dyn Optimizer> {
+    pub(super) fn build(&self) -> Box<dyn Optimizer> {
         (self.build)()
     }
 
-    fn rates(&self) -> Rates {
+    pub(super) fn rates(&self) -> Rates {
         Rates::new(self.traits.rate)
     }
 }

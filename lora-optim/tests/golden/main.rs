@@ -3,6 +3,7 @@
 
 mod clipping;
 mod conformance;
+mod numbers;
 mod quadratic;
 mod rate_groups;
 mod schedules;

@@ -1,6 +1,7 @@
 //! A training run as a TOML file describes it. Every number has its default here and nowhere else.
 
 mod cache;
+mod ema;
 mod lint;
 mod model;
 mod objective;
@@ -13,6 +14,7 @@ use lora_core::adapter::Target;
 use serde::{Deserialize, Serialize};
 
 pub use cache::CacheConfig;
+pub use ema::EmaConfig;
 pub use lint::LintConfig;
 pub use lora_core::adapter::LoraSpec;
 pub use lora_data::DatasetConfig;
@@ -40,6 +42,8 @@ pub struct TrainConfig {
     pub optimizer: OptimizerConfig,
     /// The course of the learning rate.
     pub schedule: ScheduleConfig,
+    /// The average that is drawn with and saved.
+    pub ema: EmaConfig,
     /// What the loss is.
     pub objective: ObjectiveConfig,
     /// Files written.
@@ -56,10 +60,13 @@ pub struct TrainConfig {
 
 impl TrainConfig {
     /// The adapters that are made: those of [`Self::lora`] whose learning rate is not 0. As in kohya's trainer, a side
-    /// that does not learn has no place in the file.
+    /// that does not learn has no place in the file. Of two text encoders, one may be left out later: see
+    /// [`LoopConfig::text_lr_2`].
     pub fn adapters(&self) -> LoraSpec {
         let learns = |target: &Target| match target {
-            Target::TextEncoder | Target::TextProjection => self.train.text_lr > 0.0,
+            Target::TextEncoder | Target::TextProjection => {
+                self.train.text_lr > 0.0 || self.train.second_text_lr() > 0.0
+            }
             Target::Attention | Target::Convolution | Target::OutsideTheBlocks => {
                 self.train.unet_lr > 0.0
             }
@@ -68,6 +75,9 @@ impl TrainConfig {
         spec.targets.retain(learns);
         if !spec.targets.contains(&Target::Convolution) {
             (spec.conv_rank, spec.conv_alpha) = (None, None);
+            for rule in &mut spec.blocks {
+                (rule.conv_rank, rule.conv_alpha) = (None, None);
+            }
         }
         spec
     }

@@ -19,8 +19,20 @@ pub struct LoopConfig {
     pub accumulation: NonZeroUsize,
     /// Learning rate of the UNet.
     pub unet_lr: f64,
-    /// Learning rate of the text encoder; about a tenth of the UNet's.
+    /// Learning rate of the text encoder, or of both; about a tenth of the UNet's.
     pub text_lr: f64,
+    /// Learning rate of SDXL's second text encoder, where it is not `text_lr`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_lr_2: Option<f64>,
+    /// LoRA+: the rate of up matrices over that of down matrices; unset means 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loraplus_lr_ratio: Option<f64>,
+    /// The same for the UNet alone, before `loraplus_lr_ratio`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loraplus_unet_lr_ratio: Option<f64>,
+    /// The same for the text encoders alone, before `loraplus_lr_ratio`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub loraplus_text_lr_ratio: Option<f64>,
     /// Limit of the gradient's norm over all matrices; 0 means none.
     pub max_grad_norm: f64,
     /// Seed of everything random.
@@ -44,6 +56,23 @@ pub enum LatentDraw {
     Mode,
 }
 
+impl LoopConfig {
+    /// Learning rate of the second text encoder.
+    pub(crate) fn second_text_lr(&self) -> f64 {
+        self.text_lr_2.unwrap_or(self.text_lr)
+    }
+
+    /// The rate of up matrices over that of down matrices, in the text encoders or in the UNet.
+    pub(crate) fn up_ratio(&self, text: bool) -> f64 {
+        let own = if text {
+            self.loraplus_text_lr_ratio
+        } else {
+            self.loraplus_unet_lr_ratio
+        };
+        own.or(self.loraplus_lr_ratio).unwrap_or(1.0)
+    }
+}
+
 impl Default for LoopConfig {
     fn default() -> Self {
         const fn count(value: usize) -> NonZeroUsize {
@@ -56,6 +85,10 @@ impl Default for LoopConfig {
             accumulation: const { count(1) },
             unet_lr: 1e-4,
             text_lr: 1e-5,
+            text_lr_2: None,
+            loraplus_lr_ratio: None,
+            loraplus_unet_lr_ratio: None,
+            loraplus_text_lr_ratio: None,
             max_grad_norm: 1.0,
             seed: 42,
             latents: LatentDraw::Sample,

@@ -1,8 +1,11 @@
 //! What training must leave alone, and that it does not grow.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use burn::tensor::Tensor;
+use lora_core::BaseModel;
 use lora_optim::Rates;
-use lora_train::{Denoising, config::ObjectiveConfig};
+use lora_train::{Batch, Denoising, Objective, config::ObjectiveConfig};
 
 use crate::reference_run::{Golden, Profile, batch, learner};
 
@@ -20,6 +23,75 @@ fn gradients_go_to_the_adapters_and_to_nothing_else() {
     // Not one of the frozen weights tracks gradients or has moved.
     assert_eq!(before, weights(&mut learner));
     assert!(learner.params().values().all(|matrix| !matrix.is_tracked()));
+}
+
+/// Sees whether the text states of a batch are part of the graph.
+struct Watching {
+    inner: Denoising,
+    text_is_tracked: AtomicBool,
+}
+
+impl Objective for Watching {
+    fn loss(&self, model: &BaseModel, batch: &Batch) -> Tensor<1> {
+        let states = batch.conditions(model, 1).text;
+        let tracked = states.is_autodiff() && states.is_tracked();
+        self.text_is_tracked.store(tracked, Ordering::Relaxed);
+        self.inner.loss(model, batch)
+    }
+}
+
+/// Matrices of a group whose rate is 0 are constants: no gradient is computed of them, nor of what lies behind them.
+#[test]
+fn a_group_whose_rate_is_zero_is_no_work_for_the_backward_pass() {
+    let profile = Profile::read().train;
+    let inputs = Golden::open("train/tiny-sd15-inputs.safetensors");
+    let take = |rates: &Rates| {
+        let mut learner = learner("tiny-sd15", &profile, 1.0).freeze(rates);
+        let objective = Watching {
+            inner: Denoising::new(&ObjectiveConfig::default(), learner.model(), 1),
+            text_is_tracked: AtomicBool::new(false),
+        };
+        let batch = batch(&profile, &learner, &inputs, 0);
+        let loss = learner.accumulate(&objective, &batch, 1.0);
+        let grads = learner.grads().clone();
+        learner.step(rates).unwrap();
+        let loss: f32 = loss.into_scalar();
+        (
+            learner,
+            grads,
+            loss.to_bits(),
+            objective.text_is_tracked.into_inner(),
+        )
+    };
+    let start = learner("tiny-sd15", &profile, 1.0).params().clone();
+    let all = Rates::new(1e-2);
+    let (_, every, loss, tracked) = take(&all);
+    assert!(tracked && every.len() == start.len());
+
+    // The text encoder, and the down matrices of the mid block, as a rate of 0 for single keys has it.
+    let resting = |key: &str| {
+        key.starts_with("lora_te") || key.contains("mid_block") && key.ends_with("down.weight")
+    };
+    let factors = start.keys().filter(|key| resting(key));
+    let factors = factors.map(|key| (key.clone(), 0.0)).collect();
+    let (mut learner, some, same_loss, tracked) = take(&all.with_factors(&factors));
+    assert!(!tracked, "the backward pass goes into the text encoder");
+    assert_eq!(loss, same_loss);
+    let expected: Vec<_> = start.keys().filter(|key| !resting(key)).collect();
+    assert!(some.keys().eq(expected.iter().copied()) && expected.len() < start.len());
+    let bits = |matrix: &Tensor<2>| -> Vec<u32> {
+        let values: Vec<f32> = matrix.clone().try_into_vec_as().unwrap();
+        values.into_iter().map(f32::to_bits).collect()
+    };
+    let shown = learner.model_mut().factors();
+    for (key, before) in &start {
+        let after = &learner.params()[key];
+        assert_eq!(bits(after) == bits(before), resting(key), "{key}");
+        assert_eq!(bits(&shown[key]), bits(after), "{key}");
+    }
+    for (key, grad) in &some {
+        assert_eq!(bits(grad), bits(&every[key]), "{key}");
+    }
 }
 
 /// Every adaptable frozen weight's sum, and whether any of them tracks gradients.

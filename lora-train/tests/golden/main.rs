@@ -2,6 +2,8 @@
 #![cfg(test)]
 
 mod averaged;
+mod devices;
+mod ema;
 mod frozen;
 mod optimizer_runs;
 mod pictures;

@@ -4,6 +4,7 @@
 mod datasets;
 mod disk_cache;
 mod families;
+mod groups;
 mod optimizers;
 
 use std::{

@@ -68,6 +68,8 @@ pub struct TrainingFacts {
     pub unet_lr: Option<f64>,
     /// The text encoder's learning rate, when it is trained.
     pub text_encoder_lr: Option<f64>,
+    /// The second text encoder's learning rate, when it is there and trained.
+    pub text_encoder_lr_2: Option<f64>,
     /// Name of the learning rate schedule.
     pub lr_scheduler: String,
     /// Steps over which the learning rate rises.
@@ -180,6 +182,7 @@ impl Default for TrainingFacts {
             learning_rate: 1e-4,
             unet_lr: None,
             text_encoder_lr: None,
+            text_encoder_lr_2: None,
             lr_scheduler: "constant".to_owned(),
             lr_warmup_steps: 0,
             optimizer: "AdamW".to_owned(),
