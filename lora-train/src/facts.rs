@@ -7,17 +7,18 @@ use std::{
 
 use lora_core::{
     BaseModel, Family, Precision,
-    adapter::{LoraSpec, Target},
+    adapter::Target,
     diffusion::PredictionType,
     lora_file::{ModelHashes, NoiseFacts, TrainingFacts},
 };
 use lora_data::{Dataset, tag_frequency};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{
     Plan,
-    config::{LoopConfig, OptimizerConfig, TrainConfig},
+    config::{OptimizerConfig, TrainConfig},
     data_facts,
+    network_entries::stored_ranks,
 };
 
 /// The facts that stay the same over a run; epoch, steps and time are filled in at each saving.
@@ -56,8 +57,10 @@ pub(crate) fn facts(
         sd_model_hashes: hashes_of(path),
         vae: vae.and_then(name_of),
         vae_hashes: vae.and_then(hashes_of),
-        network_dim: config.lora.rank,
-        network_alpha: config.lora.alpha.into(),
+        network_dim: stored_ranks(&config.lora) * config.lora.rank,
+        network_alpha: f64::from(config.lora.alpha) * stored_ranks(&config.lora) as f64,
+        network_dropout: Some(f64::from(config.lora.dropout.hidden)).filter(|rate| *rate > 0.0),
+        scale_weight_norms: config.lora.max_norm.map(f64::from),
         learning_rate: config.train.unet_lr,
         unet_lr: trained(
             config.train.unet_lr,
@@ -126,36 +129,6 @@ fn hashes_of(path: &Path) -> Option<ModelHashes> {
     path.is_file()
         .then(|| ModelHashes::of_file(path).ok())
         .flatten()
-}
-
-/// kohya's `ss_network_args`: rank and alpha of the convolutions, where they are trained, and LoRA+'s ratios.
-pub(crate) fn network_args(spec: &LoraSpec, train: &LoopConfig) -> Option<String> {
-    let convolutions = spec.targets.contains(&Target::Convolution);
-    let (rank, alpha) = (
-        spec.conv_rank.unwrap_or(spec.rank),
-        spec.conv_alpha.unwrap_or(spec.alpha),
-    );
-    let args = [
-        ("conv_dim", convolutions.then(|| rank.to_string())),
-        ("conv_alpha", convolutions.then(|| alpha.to_string())),
-        (
-            "loraplus_lr_ratio",
-            train.loraplus_lr_ratio.map(|ratio| ratio.to_string()),
-        ),
-        (
-            "loraplus_unet_lr_ratio",
-            train.loraplus_unet_lr_ratio.map(|ratio| ratio.to_string()),
-        ),
-        (
-            "loraplus_text_encoder_lr_ratio",
-            train.loraplus_text_lr_ratio.map(|ratio| ratio.to_string()),
-        ),
-    ];
-    let args: Map<String, Value> = args
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), Value::String(value?))))
-        .collect();
-    (!args.is_empty()).then(|| Value::Object(args).to_string())
 }
 
 /// Seconds since 1970.

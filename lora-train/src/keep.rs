@@ -5,12 +5,8 @@ use std::path::Path;
 use lora_core::lora_file::{Privacy, SideFile, Written};
 
 use crate::{
-    Event, Provenance, SourceFile, TrainError, draw,
-    facts::{network_args, now},
-    infotext::infotext,
-    picture::png,
-    run::Run,
-    short_hash,
+    Event, Provenance, SourceFile, TrainError, draw, facts::now, infotext::infotext,
+    network_entries::network_entries, picture::png, run::Run, short_hash,
 };
 
 impl Run<'_> {
@@ -71,9 +67,8 @@ impl Run<'_> {
         self.facts.training_finished_at = now();
         let mut file = self.learner.model_mut().to_lora_file();
         file.metadata = self.facts.metadata(self.privacy());
-        if let Some(args) = network_args(&self.config.lora, &self.config.train) {
-            file.metadata.insert("ss_network_args".to_owned(), args);
-        }
+        let entries = network_entries(&self.config.lora, &self.config.train);
+        file.metadata.extend(entries);
         let written = file.write(path, self.config.output.dtype)?;
         self.tell(&Event::Saved {
             step: self.outcome.steps,

@@ -1,7 +1,10 @@
 use std::{collections::BTreeSet, mem};
 
-use burn::tensor::Tensor;
-use lora_core::{BaseModel, Matrices};
+use burn::tensor::{Gradients, Tensor};
+use lora_core::{
+    BaseModel, Matrices,
+    adapter::{DropoutRates, LoraSpec},
+};
 use lora_optim::{Optimizer, OptimizerError, Rates, clip_global_norm, global_norm};
 
 use crate::{Batch, Ema, Objective, config::EmaConfig};
@@ -20,6 +23,16 @@ pub struct Learner {
     grads: Matrices,
     optimizer: Box<dyn Optimizer>,
     max_grad_norm: f64,
+    rules: Rules,
+}
+
+/// What the adapters' spec asks for at each step.
+#[derive(Default)]
+struct Rules {
+    dropout: DropoutRates,
+    seed: u64,
+    max_norm: Option<f32>,
+    freeze_down: bool,
 }
 
 impl Learner {
@@ -35,7 +48,28 @@ impl Learner {
             grads: Matrices::new(),
             optimizer,
             max_grad_norm,
+            rules: Rules::default(),
         }
+    }
+
+    /// Follows what `spec` says of dropouts, which are drawn by `seed`, and of norms.
+    pub fn with_rules(mut self, spec: &LoraSpec, seed: u64) -> Self {
+        self.rules = Rules {
+            dropout: spec.dropout,
+            seed,
+            max_norm: spec.max_norm,
+            freeze_down: spec.freeze_down,
+        };
+        self
+    }
+
+    /// Leaves out of the adapters what the `pass`-th forward pass of the run leaves out, until the next gradient is there.
+    pub fn drop_out(&mut self, pass: u64) -> &mut Self {
+        let Rules { dropout, seed, .. } = self.rules;
+        if !dropout.is_off() {
+            self.model.set_dropout(dropout, Some([seed, pass]));
+        }
+        self
     }
 
     /// Keeps the matrices whose rate is 0 as they are: constants to autodiff, of which no gradient is computed.
@@ -103,7 +137,23 @@ impl Learner {
             .collect();
         self.model.set_factors(&leaves);
         let loss = objective.loss(&self.model, batch);
-        let mut gradients = (loss.clone() * weight).backward();
+        // Where all modules are dropped, it depends on nothing that learns.
+        if loss.is_tracked() {
+            self.gather((loss.clone() * weight).backward(), leaves);
+        }
+        if !self.rules.dropout.is_off() {
+            self.model.set_dropout(self.rules.dropout, None);
+        }
+        self.show();
+        if loss.is_autodiff() {
+            loss.inner()
+        } else {
+            loss
+        }
+    }
+
+    /// Adds the gradients of the leaves to those gathered before.
+    fn gather(&mut self, mut gradients: Gradients, leaves: Matrices) {
         for (key, leaf) in leaves {
             if self.frozen.contains(&key) {
                 continue;
@@ -118,8 +168,6 @@ impl Learner {
             };
             self.grads.insert(key, sum);
         }
-        self.show();
-        loss.inner()
     }
 
     /// Clips the gathered gradients and moves the adapters; gives the norm before clipping, which stays on the device.
@@ -134,6 +182,11 @@ impl Learner {
             global_norm(&grads)
         };
         self.optimizer.step(&mut self.params, grads, rates)?;
+        if let Some(most) = self.rules.max_norm {
+            self.model.set_factors(&self.params);
+            self.model.limit_norms(most, self.rules.freeze_down);
+            self.params = self.model.factors();
+        }
         self.averaged = match &mut self.ema {
             Some(ema) => {
                 ema.update(&self.params);

@@ -12,6 +12,8 @@ const SECOND_TEXT: &str = "lora_te2";
 
 /// How the keys end whose rates LoRA+ multiplies, as sd-scripts picks them.
 const UP: &str = ".lora_up.weight";
+/// How the keys end that LoRA-FA leaves as they are.
+const DOWN: &str = ".lora_down.weight";
 
 /// The rates of the model's parts, for whatever begins like their modules.
 pub(crate) fn part_rates(train: &LoopConfig) -> Rates {
@@ -20,20 +22,28 @@ pub(crate) fn part_rates(train: &LoopConfig) -> Rates {
         .with_prefix(SECOND_TEXT, train.second_text_lr())
 }
 
-/// The rate of each matrix in `keys`: its part's, times the factor in `factors` of the longest prefix that its key starts
-/// with, and for up matrices times LoRA+'s ratio (Hayou et al., arXiv:2402.12354).
+/// The rate of each matrix in `keys`: its part's, times the factor that `modules` has for its module, and for up matrices
+/// times LoRA+'s ratio (Hayou et al., arXiv:2402.12354); 0 for down matrices that are frozen (LoRA-FA, Zhang et al.,
+/// arXiv:2308.03303).
 pub(crate) fn learning_rates<'a>(
     train: &LoopConfig,
+    freeze_down: bool,
     keys: impl IntoIterator<Item = &'a String>,
-    factors: &BTreeMap<String, f64>,
+    modules: &BTreeMap<String, f64>,
 ) -> Rates {
-    let ratios = keys.into_iter().filter(|key| key.ends_with(UP));
-    let ratios = ratios
-        .map(|key| (key.clone(), train.up_ratio(key.starts_with(TEXT))))
-        .filter(|(_, ratio)| ratio.to_bits() != 1.0_f64.to_bits());
+    let side = |key: &String| match key {
+        key if key.ends_with(UP) => train.up_ratio(key.starts_with(TEXT)),
+        key if freeze_down && key.ends_with(DOWN) => 0.0,
+        _ => 1.0,
+    };
+    let sides = keys.into_iter().map(|key| (key.clone(), side(key)));
+    let sides = sides.filter(|(_, factor)| factor.to_bits() != 1.0_f64.to_bits());
+    // With the dot behind it, a module's name is no beginning of another's.
+    let modules = modules.iter();
+    let modules = modules.map(|(module, factor)| (format!("{module}."), *factor));
     part_rates(train)
-        .with_factors(factors)
-        .with_factors(&ratios.collect())
+        .with_factors(&modules.collect())
+        .with_factors(&sides.collect())
 }
 
 /// What is wrong with the rates that the settings name, one sentence each.
@@ -115,6 +125,10 @@ mod tests {
     }
 
     fn rates(text: &str, factors: &[(&str, f64)]) -> [f64; 6] {
+        rates_with(text, false, factors)
+    }
+
+    fn rates_with(text: &str, freeze_down: bool, factors: &[(&str, f64)]) -> [f64; 6] {
         let keys = ["lora_unet_mid", "lora_te1_fc", "lora_te2_fc"]
             .into_iter()
             .flat_map(|module| [format!("{module}.lora_down.weight"), module.to_owned() + UP]);
@@ -122,7 +136,7 @@ mod tests {
         let factors = factors
             .iter()
             .map(|(prefix, factor)| ((*prefix).to_owned(), *factor));
-        let rates = learning_rates(&train(text), &keys, &factors.collect());
+        let rates = learning_rates(&train(text), freeze_down, &keys, &factors.collect());
         [0, 1, 2, 3, 4, 5].map(|index| rates.at(&keys[index]))
     }
 
@@ -140,6 +154,10 @@ mod tests {
         assert_eq!(rates(&plus, &factors), [1.0, 16.0, 2.0, 32.0, 0.0, 0.0]);
         let own = format!("{plus}loraplus_unet_lr_ratio = 2.0\nloraplus_text_lr_ratio = 4.0\n");
         assert_eq!(rates(&own, &[]), [4.0, 8.0, 2.0, 8.0, 0.5, 2.0]);
+        let frozen = rates_with(&plus, true, &factors);
+        assert_eq!(frozen, [0.0, 16.0, 0.0, 32.0, 0.0, 0.0]);
+        let beginning = [("lora_unet_mi", 0.5)];
+        assert_eq!(rates(plain, &beginning), rates(plain, &[]));
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod learning_rates;
 pub mod lint;
 mod lora_folder;
 mod meter;
+mod network_entries;
 mod objective;
 pub mod picture;
 mod plan;

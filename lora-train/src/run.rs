@@ -1,9 +1,6 @@
 //! The training loop.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use burn::tensor::{Device, Tensor};
 use lora_core::{
@@ -100,7 +97,10 @@ impl<'a> Run<'a> {
         } = frozen;
         let facts = facts(&config, data.as_ref(), &model, &plan);
         let injected = inject(&mut model, &config, &device)?;
-        let rates = learning_rates(&config.train, model.factors().keys(), &BTreeMap::new());
+        let spec = config.adapters();
+        let modules = model.rate_factors(&spec);
+        let keys = model.factors();
+        let rates = learning_rates(&config.train, spec.freeze_down, keys.keys(), &modules);
         if config.model.offload {
             // Views that change from showing to showing are encoded when they come up.
             if !varies(data.as_ref()) {
@@ -128,6 +128,7 @@ impl<'a> Run<'a> {
             ),
             drawing: DrawSettings::of_run(&config),
             learner: Learner::new(model, optimizer, config.train.max_grad_norm)
+                .with_rules(&spec, config.train.seed)
                 .freeze(&rates)
                 .with_ema(&config.ema),
             rates,
@@ -216,9 +217,11 @@ impl<'a> Run<'a> {
     fn step(&mut self, epoch: u64, batches: &[Vec<Exposure>]) -> Result<(), TrainError> {
         self.meter.start();
         // As in accelerate, a short last group keeps the weight of a full one.
-        let weight = 1.0 / self.config.train.accumulation.get() as f64;
+        let batches_of_a_step = self.config.train.accumulation.get() as u64;
+        let weight = 1.0 / batches_of_a_step as f64;
         let mut losses = Vec::with_capacity(batches.len());
-        for showings in batches {
+        let first_pass = self.outcome.steps * batches_of_a_step;
+        for (pass, showings) in (first_pass..).zip(batches) {
             let at = FeedAt {
                 epoch,
                 step: self.outcome.steps,
@@ -227,10 +230,11 @@ impl<'a> Run<'a> {
             let batch = self
                 .feed
                 .batch(self.learner.model(), self.data.as_ref(), at, showings)?;
-            losses.push(
-                self.learner
-                    .accumulate(self.objective.as_ref(), &batch, weight),
-            );
+            losses.push(self.learner.drop_out(pass).accumulate(
+                self.objective.as_ref(),
+                &batch,
+                weight,
+            ));
         }
         let rates = self.rates.scaled(self.schedule.at(self.outcome.steps));
         let norm = self.learner.step(&rates)?;

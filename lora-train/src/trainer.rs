@@ -161,6 +161,11 @@ impl Trainer {
                     .to_owned(),
             );
         }
+        if let Err(error) = model.check_spec(&config.adapters()) {
+            return Err(TrainError::Plan(PlanError {
+                problems: vec![error.to_string()],
+            }));
+        }
         let plan = Plan::new(&config, data.as_ref(), model.text.tokenizer(), &notes)?;
         let settings = |section: &str, errors: Vec<SettingError>| PlanError {
             problems: errors

@@ -14,8 +14,9 @@ fn is_broken(matrices: &Matrices) -> bool {
 }
 
 fn is_broken_state(state: &State) -> bool {
-    let broken =
-        |data: &TensorData| data.dtype() == DType::F32 && data.iter::<f32>().any(|v| !v.is_finite());
+    let broken = |data: &TensorData| {
+        data.dtype() == DType::F32 && data.iter::<f32>().any(|v| !v.is_finite())
+    };
     state.tensors.values().any(broken)
 }
 

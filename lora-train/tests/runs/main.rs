@@ -1,6 +1,7 @@
 //! Whole runs through the public API: files, events, commands, and what happens when numbers go wrong.
 #![cfg(test)]
 
+mod adapters;
 mod datasets;
 mod disk_cache;
 mod families;
