@@ -3,7 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::Tensor;
-use lora_core::BaseModel;
+use lora_core::{
+    BaseModel,
+    adapter::{DropoutRates, LoraSpec, Sites},
+};
 use lora_optim::Rates;
 use lora_train::{Batch, Denoising, Objective, config::ObjectiveConfig};
 
@@ -113,4 +116,33 @@ fn weights(learner: &mut lora_train::Learner) -> Vec<(String, f32)> {
         });
     }
     sums
+}
+
+/// What a step leaves out is left out of the gradient alone: whoever draws or measures afterwards sees all of it.
+#[test]
+fn what_was_dropped_is_back_when_the_gradient_is_there() {
+    let profile = Profile::read().train;
+    let inputs = Golden::open("train/tiny-sd15-inputs.safetensors");
+    let spec = LoraSpec {
+        dropout: DropoutRates {
+            rank: 0.5,
+            ..DropoutRates::default()
+        },
+        ..LoraSpec::default()
+    };
+    let mut learner = learner("tiny-sd15", &profile, 1.0).with_rules(&spec, 1);
+    let objective = Denoising::new(&ObjectiveConfig::default(), learner.model(), 1);
+    let batch = batch(&profile, &learner, &inputs, 0);
+    let dropping = |model: &BaseModel| {
+        let (mut unet, mut dropping) = (model.unet.clone(), 0);
+        unet.sites(&mut |_, site| {
+            let adapters = site.slot.iter();
+            dropping += adapters.filter(|adapter| adapter.dropout.is_some()).count();
+        });
+        dropping
+    };
+    learner.drop_out(0);
+    assert!(dropping(learner.model()) > 100);
+    let _ = learner.accumulate(&objective, &batch, 1.0);
+    assert_eq!(dropping(learner.model()), 0);
 }

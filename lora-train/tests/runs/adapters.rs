@@ -1,23 +1,15 @@
 //! Runs with each form of adapters.
 
-use std::{
-    collections::BTreeMap,
-    ops::ControlFlow,
-    path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-};
+use std::{collections::BTreeMap, ops::ControlFlow, path::Path};
 
 use burn::tensor::{Device, Tensor};
 use lora_core::{
     BaseModel, ModelSource,
-    adapter::{LoraSpec, Sites},
+    adapter::LoraSpec,
     lora_file::{AdapterKind, LoraFile},
     lora_tools::Norms,
 };
-use lora_train::{Batch, Denoising, Event, Objective, TrainError, Trainer, config::TrainConfig};
+use lora_train::{Event, TrainError, Trainer, config::TrainConfig};
 
 use crate::{config, run, tiny};
 
@@ -214,55 +206,4 @@ fn a_rule_for_layers_that_are_not_there_is_told_before_anything_is_made() {
     };
     assert!(refused.to_string().contains("IN12"), "{refused}");
     assert!(!out.exists());
-}
-
-/// Counts the layers that it sees something left out of.
-struct Watched {
-    inner: Denoising,
-    dropping: Arc<AtomicUsize>,
-}
-
-impl Objective for Watched {
-    fn loss(&self, model: &BaseModel, batch: &Batch) -> Tensor<1> {
-        self.dropping.fetch_add(dropping(model), Ordering::Relaxed);
-        self.inner.loss(model, batch)
-    }
-}
-
-fn dropping(model: &BaseModel) -> usize {
-    let (mut unet, mut dropping) = (model.unet.clone(), 0);
-    unet.sites(&mut |_, site| {
-        let mut adapters = site.slot.iter();
-        dropping += usize::from(adapters.any(|adapter| adapter.dropout.is_some()));
-    });
-    dropping
-}
-
-#[test]
-fn parts_are_dropped_while_a_gradient_is_taken_and_at_no_other_time() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut config = with(folder.path(), "dropout.rank = 0.5");
-    config.train.max_steps = Some(2);
-    let counted = Arc::new(AtomicUsize::new(0));
-    let objective = Watched {
-        inner: Denoising::new(&config.objective, &bare(), 1),
-        dropping: counted.clone(),
-    };
-    let dropped = trained_by(config.clone(), objective);
-    assert!(counted.load(Ordering::Relaxed) > 100);
-
-    // A held-out measure in between draws nothing and drops nothing.
-    config.heldout.folder = Some(folder.path().join("pictures"));
-    config.heldout.every = 1;
-    let measured = end(&trained(&config));
-    assert_eq!(measured, end(&dropped));
-}
-
-fn trained_by(config: TrainConfig, objective: impl Objective + 'static) -> LoraFile {
-    let path = config.output.folder.join("thing.safetensors");
-    let trainer = Trainer::open(config).expect("a run");
-    let mut observer = |_: &Event<'_>| ControlFlow::Continue(());
-    let trainer = trainer.with_objective(objective);
-    trainer.run(&mut observer).expect("a run to its end");
-    LoraFile::read_any(path).expect("a file")
 }
