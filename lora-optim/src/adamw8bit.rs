@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Matrices, Optimizer, OptimizerError, Rates, SettingError, State, StateError,
-    block_codes::DynamicMap, moment::Moment, pair, setting, slots::Slots,
+    block_codes::MapKept, moment::Moment, pair, setting, slots::Slots,
 };
 
 /// AdamW whose moments take two bytes for each element instead of eight, with bitsandbytes' defaults.
@@ -44,6 +44,8 @@ impl Adamw8bitConfig {
             Box::new(Adamw8bit {
                 config: self.clone(),
                 slots: Slots::new(),
+                signed: MapKept::signed(),
+                unsigned: MapKept::unsigned(),
             })
         })
     }
@@ -52,6 +54,8 @@ impl Adamw8bitConfig {
 struct Adamw8bit {
     config: Adamw8bitConfig,
     slots: Slots<Moments>,
+    signed: MapKept,
+    unsigned: MapKept,
 }
 
 #[derive(RecordState)]
@@ -74,8 +78,8 @@ impl Optimizer for Adamw8bit {
         let Some((_, any, _)) = pairs.first() else {
             return Ok(());
         };
-        let signed = DynamicMap::signed(&any.device());
-        let unsigned = DynamicMap::unsigned(&any.device());
+        let signed = self.signed.on(&any.device());
+        let unsigned = self.unsigned.on(&any.device());
         let Adamw8bitConfig {
             betas: [beta1, beta2],
             eps,

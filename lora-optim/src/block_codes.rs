@@ -119,6 +119,38 @@ impl DynamicMap {
     }
 }
 
+/// A map that is computed for the first step and kept for all others on the same device.
+pub(crate) struct MapKept {
+    make: fn(&Device) -> DynamicMap,
+    kept: Option<DynamicMap>,
+}
+
+impl MapKept {
+    /// For numbers of both signs.
+    pub(crate) fn signed() -> Self {
+        Self {
+            make: DynamicMap::signed,
+            kept: None,
+        }
+    }
+
+    /// For numbers that are never negative.
+    pub(crate) fn unsigned() -> Self {
+        Self {
+            make: DynamicMap::unsigned,
+            kept: None,
+        }
+    }
+
+    /// The map on `device`.
+    pub(crate) fn on(&mut self, device: &Device) -> DynamicMap {
+        let kept = self.kept.take();
+        let kept = kept.filter(|map| map.values.device() == *device);
+        let map = kept.unwrap_or_else(|| (self.make)(device));
+        self.kept.insert(map).clone()
+    }
+}
+
 /// The magnitudes of a bucket, from lowest to highest, with some of each neighbour's for the rounding of logarithms.
 fn magnitudes(bucket: usize) -> [f64; 2] {
     let edge = |place: f64| ((place / PER_OCTAVE - OCTAVES).exp2() - FLOOR).max(0.0);

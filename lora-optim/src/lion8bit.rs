@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Matrices, Optimizer, OptimizerError, Rates, SettingError, State, StateError,
-    block_codes::DynamicMap, lion::lion_rule, moment::Moment, pair, setting, slots::Slots,
+    block_codes::MapKept, lion::lion_rule, moment::Moment, pair, setting, slots::Slots,
 };
 
 /// Lion whose momentum takes one byte for each element instead of four, with bitsandbytes' defaults.
@@ -40,6 +40,7 @@ impl Lion8bitConfig {
             Box::new(Lion8bit {
                 config: self.clone(),
                 slots: Slots::new(),
+                map: MapKept::signed(),
             })
         })
     }
@@ -48,6 +49,7 @@ impl Lion8bitConfig {
 struct Lion8bit {
     config: Lion8bitConfig,
     slots: Slots<Momentum>,
+    map: MapKept,
 }
 
 #[derive(RecordState)]
@@ -67,7 +69,7 @@ impl Optimizer for Lion8bit {
         let Some((_, any, _)) = pairs.first() else {
             return Ok(());
         };
-        let map = DynamicMap::signed(&any.device());
+        let map = self.map.on(&any.device());
         let Lion8bitConfig {
             betas,
             weight_decay,
