@@ -1,5 +1,7 @@
 //! Writing a file so that its name never stands for half of it.
 
+mod fault;
+
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -41,16 +43,21 @@ fn replace<T>(
     write: impl FnOnce(&mut BufWriter<&mut File>) -> io::Result<T>,
 ) -> io::Result<T> {
     let folder = folder_of(path);
+    fault::point()?;
     // `make_in`, not `tempfile_in`: a temporary file of the latter kind is readable by its owner only, and stays so.
     let mut temporary = tempfile::Builder::new()
         .prefix(TEMPORARY_PREFIX)
         .make_in(folder, |path| File::create_new(path))?;
     let mut buffered = BufWriter::with_capacity(1 << 20, temporary.as_file_mut());
     let value = write(&mut buffered)?;
+    fault::point()?;
     buffered.flush()?;
     drop(buffered);
+    fault::point()?;
     temporary.as_file().sync_all()?;
+    fault::point()?;
     temporary.persist(path).map_err(|error| error.error)?;
+    fault::point()?;
     // Only then does the new name survive a power cut. Windows cannot open a folder and needs no such call.
     if cfg!(unix) {
         File::open(folder)?.sync_all()?;

@@ -80,6 +80,18 @@ impl<'a> Progress<'a> {
         }
     }
 
+    /// Tells where a run goes on that did not begin now.
+    fn going_on(&mut self, done: u64) {
+        if done > 0 {
+            self.told = done;
+            self.printer.note(&format!("going on after step {done}"));
+            if let Some(bar) = &self.bar {
+                bar.set_position(done);
+                bar.reset_eta();
+            }
+        }
+    }
+
     fn finished(&mut self, outcome: &Outcome) {
         self.clear_bar();
         if outcome.stopped {
@@ -105,9 +117,13 @@ impl Observer for Progress<'_> {
             Event::Cached { done, total, .. } => self.cached(done, total),
             Event::Started {
                 steps,
+                done,
                 modules,
                 parameters,
-            } => self.started(steps, modules, parameters),
+            } => {
+                self.started(steps, modules, parameters);
+                self.going_on(done);
+            }
             Event::Stepped(report) => self.stepped(report),
             Event::Measured { step, heldout_loss } => {
                 self.printer

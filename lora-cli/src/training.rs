@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lora_train::{Handle, Outcome, RunRecord, RunSummary, Trainer, config::TrainConfig};
+use lora_train::{Handle, Outcome, Resume, RunRecord, RunSummary, Trainer, config::TrainConfig};
 
 use crate::{
     findings_text, interrupt, plan_text,
@@ -24,12 +24,16 @@ pub(crate) struct Finished {
 /// Trains, with progress on stderr; Ctrl-C saves and ends it. `events` prints each event as a line of JSON.
 pub(crate) fn train(
     mut config: TrainConfig,
+    resume: Option<Resume>,
     printer: &Printer,
     events: bool,
 ) -> anyhow::Result<Finished> {
     config.train.device = config.train.device.settle()?;
     printer.note(&format!("device: {}", config.train.device));
-    let trainer = Trainer::open(config.clone())?;
+    let trainer = match &resume {
+        Some(resume) => Trainer::resume(config.clone(), resume.clone())?,
+        None => Trainer::open(config.clone())?,
+    };
     for note in &trainer.plan().notes {
         printer.note(&format!("note: {note}"));
     }

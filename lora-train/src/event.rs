@@ -15,6 +15,8 @@ pub enum Event<'a> {
     Started {
         /// Steps planned.
         steps: u64,
+        /// Steps that are done already, where the run goes on from a checkpoint.
+        done: u64,
         /// Adapted layers.
         modules: usize,
         /// Numbers trained.

@@ -131,8 +131,13 @@ fn hashes_of(path: &Path) -> Option<ModelHashes> {
         .flatten()
 }
 
-/// Seconds since 1970.
+/// Seconds since 1970; those of `SOURCE_DATE_EPOCH` where it is set, so that files can be made again to the byte
+/// (reproducible-builds.org).
 pub(crate) fn now() -> f64 {
+    let fixed = std::env::var("SOURCE_DATE_EPOCH").ok();
+    if let Some(seconds) = fixed.and_then(|text| text.parse().ok()) {
+        return seconds;
+    }
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0.0, |since| since.as_secs_f64())

@@ -1,13 +1,19 @@
 use std::{collections::BTreeSet, mem};
 
-use burn::tensor::{Gradients, Tensor};
+use burn::tensor::{Device, Gradients, Tensor};
 use lora_core::{
     BaseModel, Matrices,
     adapter::{DropoutRates, LoraSpec},
 };
-use lora_optim::{Optimizer, OptimizerError, Rates, clip_global_norm, global_norm};
+use lora_optim::{
+    Optimizer, OptimizerError, Rates, State, StateError, clip_global_norm, global_norm,
+};
 
-use crate::{Batch, Ema, Objective, config::EmaConfig};
+use crate::{
+    Batch, Ema, Objective,
+    checkpoint::{Checkpoint, MATRIX},
+    config::EmaConfig,
+};
 
 /// A model whose adapters are being trained: gradients come in by batch, steps go out.
 pub struct Learner {
@@ -196,6 +202,52 @@ impl Learner {
         };
         self.show();
         Ok(norm)
+    }
+
+    /// Matrices, optimiser and average, read back to the host: gradients that were gathered since the last step are no
+    /// part of it.
+    pub(crate) fn states(&self) -> [Option<State>; 3] {
+        let params = Checkpoint::params_of(&self.params);
+        let ema = self.ema.as_ref().map(Ema::state);
+        [Some(params), Some(self.optimizer.state()), ema]
+    }
+
+    /// Goes on from saved matrices, optimiser and average.
+    ///
+    /// # Errors
+    /// When they are not this learner's.
+    pub(crate) fn restore(
+        &mut self,
+        mut params: State,
+        optimizer: State,
+        ema: Option<State>,
+        device: &Device,
+    ) -> Result<(), StateError> {
+        let matrices = params.take_matrices(MATRIX, device)?;
+        params.finish()?;
+        let foreign = |name: &String| StateError::Foreign { name: name.clone() };
+        let unlike = |(key, matrix): &(&String, &Tensor<2>)| {
+            matrices.get(*key).map(Tensor::dims) != Some(matrix.dims())
+        };
+        if let Some((key, _)) = self.params.iter().find(unlike) {
+            return Err(foreign(key));
+        }
+        if let Some(key) = matrices.keys().find(|key| !self.params.contains_key(*key)) {
+            return Err(foreign(key));
+        }
+        match (&mut self.ema, ema) {
+            (Some(own), Some(saved)) => own.restore(saved, device)?,
+            (None, None) => {}
+            _ => return Err(foreign(&"ema".to_owned())),
+        }
+        self.optimizer.restore(optimizer, device)?;
+        self.params = matrices;
+        self.averaged = match &self.ema {
+            Some(ema) => Some(ema.averages().clone()),
+            None => self.optimizer.averaged(&self.params),
+        };
+        self.show();
+        Ok(())
     }
 
     /// Puts the matrices into the model that are to be drawn with and saved.

@@ -6,6 +6,7 @@
 mod batch;
 pub mod bench;
 mod bucket_plan;
+mod checkpoint;
 pub mod config;
 mod data_facts;
 mod device;
@@ -23,6 +24,7 @@ pub mod grid;
 mod guidance;
 mod handle;
 mod heldout;
+mod hexadecimal;
 mod infotext;
 mod inspection;
 mod keep;
@@ -54,6 +56,7 @@ mod trainer;
 pub use batch::{Batch, BatchText};
 pub use bucket_plan::{BucketPlan, bucket_plans};
 pub use burn::tensor::Device;
+pub use checkpoint::{Difference, Resume, ResumeError};
 pub use device::{DeviceChoice, DeviceError, DeviceListing, backends_left_out, list_devices};
 pub use disk_cache::{
     CacheCheck, CacheError, CacheFault, DiskCache, KindCount, LatentStore, PruneConfig, Pruned,

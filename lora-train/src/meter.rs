@@ -2,6 +2,8 @@ use std::time::{Duration, Instant};
 
 use burn::tensor::Tensor;
 
+use crate::checkpoint::MeterRecord;
+
 /// Keeps the losses of a report interval on the device and reads them back once.
 pub(crate) struct Meter {
     /// Losses still on the device.
@@ -45,6 +47,22 @@ impl Meter {
             spent: Duration::ZERO,
             since: Instant::now(),
         }
+    }
+
+    /// What has been read and not yet told; everything must be [settled](Self::settle).
+    pub(crate) fn record_of(&self) -> MeterRecord {
+        MeterRecord {
+            settled: self.settled.clone(),
+            settled_norm: self.settled_norm,
+            smooth: self.smooth,
+        }
+    }
+
+    /// Goes on from a record.
+    pub(crate) fn restore(&mut self, record: MeterRecord) {
+        self.settled = record.settled;
+        self.settled_norm = record.settled_norm;
+        self.smooth = record.smooth;
     }
 
     /// Marks the start of a step.

@@ -13,7 +13,8 @@ use lora_optim::{Rates, Schedule};
 
 use crate::{
     DrawSettings, Event, Feed, FeedAt, Flow, Handle, HeldoutLoss, Learner, Objective, Observer,
-    Outcome, Plan, PlanError, Prompt, RunFolder, StepReport, TrainError, Trainer,
+    Outcome, Plan, PlanError, Prompt, Resume, RunFolder, StepReport, TrainError, Trainer,
+    checkpoint::{self, Checkpoint, Record, Sources, Standing},
     config::TrainConfig,
     ema::averaged_twice,
     facts::facts,
@@ -45,6 +46,12 @@ pub(crate) struct Run<'a> {
     meter: Meter,
     injected: Injected,
     stopping: bool,
+    sources: Sources,
+    /// The epoch that the next step is of, from 1, and how many of its steps are done.
+    position: (u64, usize),
+    started: Instant,
+    /// Seconds that the run took before it went on.
+    before: f64,
 }
 
 impl<'a> Run<'a> {
@@ -64,12 +71,21 @@ impl<'a> Run<'a> {
             schedule,
             objective,
             handle,
+            resume,
         } = trainer;
         // A config's own optimiser was checked with the plan; this may be another.
         if let Some(problem) = averaged_twice(&config.ema, optimizer.as_ref()) {
             return Err(refused(problem));
         }
-        let folder = RunFolder::create(&config)?;
+        let sources = Sources::of(&config, data.as_ref())?;
+        let checkpoint = match &resume {
+            Some(resume) => found(&config, resume, &sources)?,
+            None => None,
+        };
+        let folder = match &checkpoint {
+            Some(checkpoint) => RunFolder::resume(&config, checkpoint.record.metrics)?,
+            None => RunFolder::create(&config)?,
+        };
         let total = data.entries().len();
         let mut stopping = false;
         let told = |done, found| {
@@ -117,7 +133,7 @@ impl<'a> Run<'a> {
             .iter()
             .filter_map(|line| Prompt::parse(line, &config.preview).ok())
             .collect();
-        Ok(Self {
+        let mut run = Self {
             facts,
             feed: Feed::new(
                 &config,
@@ -147,18 +163,46 @@ impl<'a> Run<'a> {
             schedule,
             handle,
             observer,
-        })
+            sources,
+            position: (1, 0),
+            started: Instant::now(),
+            before: 0.0,
+        };
+        if let Some(checkpoint) = checkpoint {
+            run.go_on(checkpoint)?;
+        }
+        Ok(run)
+    }
+
+    /// Takes everything up where a checkpoint left it.
+    fn go_on(&mut self, checkpoint: Checkpoint) -> Result<(), TrainError> {
+        let Checkpoint {
+            record,
+            params,
+            optimizer,
+            ema,
+        } = checkpoint;
+        self.learner.restore(params, optimizer, ema, &self.device)?;
+        self.meter.restore(record.meter);
+        self.position = (record.epoch, record.steps_of_epoch);
+        self.facts.training_started_at = record.started_at;
+        self.before = record.outcome.seconds;
+        self.outcome = Outcome {
+            stopped: false,
+            ..record.outcome
+        };
+        Ok(())
     }
 
     /// The loop: every decision of a training run, in order.
     pub(crate) fn train(mut self) -> Result<Outcome, TrainError> {
-        let began = Instant::now();
         let Injected {
             modules,
             parameters,
         } = self.injected;
         self.tell(&Event::Started {
             steps: self.plan.steps,
+            done: self.outcome.steps,
             modules,
             parameters,
         })?;
@@ -166,10 +210,11 @@ impl<'a> Run<'a> {
             self.config.train.batch_size,
             self.config.train.accumulation.get(),
         );
-        if !self.stopping {
+        if !self.stopping && self.outcome.steps == 0 {
             self.measure()?;
         }
-        'epochs: for epoch in 1..=self.plan.epochs {
+        let (first, done) = self.position;
+        'epochs: for epoch in first..=self.plan.epochs {
             self.outcome.epochs = epoch;
             let batches = epoch_plan(
                 self.data.as_ref(),
@@ -177,7 +222,9 @@ impl<'a> Run<'a> {
                 self.config.train.seed,
                 epoch,
             );
-            for batches in batches.chunks(accumulation) {
+            let done = if epoch == first { done } else { 0 };
+            self.position = (epoch, done);
+            for batches in batches.chunks(accumulation).skip(done) {
                 if self.stopping
                     || self.handle.is_stopping()
                     || self.outcome.steps == self.plan.steps
@@ -186,6 +233,7 @@ impl<'a> Run<'a> {
                 }
                 self.step(epoch, batches)?;
                 self.outcome.steps += 1;
+                self.position.1 += 1;
                 if self
                     .outcome
                     .steps
@@ -197,17 +245,21 @@ impl<'a> Run<'a> {
             }
             if self.plan.saved_epochs.contains(&epoch) && epoch < self.plan.epochs {
                 self.save_epoch(epoch)?;
+                self.position = (epoch + 1, 0);
+                self.put_down()?;
             }
         }
         self.report()?;
         self.outcome.stopped = self.outcome.steps < self.plan.steps;
         if !self.outcome.stopped {
+            self.put_down()?;
             self.save_epoch(self.plan.epochs)?;
             self.save_last()?;
         } else if self.outcome.steps > 0 {
+            self.put_down()?;
             self.save_step()?;
         }
-        self.outcome.seconds = began.elapsed().as_secs_f64();
+        self.outcome.seconds = self.seconds();
         let outcome = self.outcome.clone();
         self.tell(&Event::Finished(&outcome))?;
         Ok(outcome)
@@ -292,7 +344,44 @@ impl<'a> Run<'a> {
         if self.handle.take_save() {
             self.save_step()?;
         }
+        if due(self.config.checkpoint.every) {
+            self.put_down()?;
+        }
         Ok(())
+    }
+
+    /// Puts down everything that is needed to go on from here. Waits for the device.
+    fn put_down(&mut self) -> Result<(), TrainError> {
+        let keep = self.config.checkpoint.keep;
+        if keep == 0 {
+            return Ok(());
+        }
+        // What is broken already must not take the place of what is not.
+        self.settle()?;
+        self.outcome.seconds = self.seconds();
+        let standing = Standing {
+            outcome: self.outcome.clone(),
+            epoch: self.position.0,
+            steps_of_epoch: self.position.1,
+            started_at: self.facts.training_started_at,
+            metrics: self.folder.metrics_length()?,
+            meter: self.meter.record_of(),
+        };
+        let [params, optimizer, ema] = self.learner.states();
+        let checkpoint = Checkpoint {
+            record: Record::new(standing, self.sources.clone()),
+            params: params.unwrap_or_default(),
+            optimizer: optimizer.unwrap_or_default(),
+            ema,
+        };
+        checkpoint::write(self.folder.path(), self.outcome.steps, checkpoint)?;
+        checkpoint::prune(self.folder.path(), keep)?;
+        Ok(())
+    }
+
+    /// Seconds that the run has taken, those before it went on included.
+    fn seconds(&self) -> f64 {
+        self.before + self.started.elapsed().as_secs_f64()
     }
 
     /// Logs an event and tells the observer, who may ask to stop.
@@ -330,6 +419,24 @@ fn inject(
         return Err(refused(problem));
     }
     Ok(sum)
+}
+
+/// The checkpoint to go on from, if there is any. Newer ones that cannot be read are told and passed over.
+fn found(
+    config: &TrainConfig,
+    resume: &Resume,
+    sources: &Sources,
+) -> Result<Option<Checkpoint>, TrainError> {
+    let (found, passed_over) = checkpoint::find(&config.output.folder, resume, sources)?;
+    for error in passed_over {
+        tracing::warn!("{error}");
+    }
+    let Some((path, checkpoint)) = found else {
+        tracing::warn!("no checkpoint to go on from; beginning anew");
+        return Ok(None);
+    };
+    tracing::info!(path = %path.display(), steps = checkpoint.record.outcome.steps, "going on");
+    Ok(Some(checkpoint))
 }
 
 fn refused(problem: String) -> TrainError {

@@ -1,6 +1,6 @@
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io::{self, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
 };
 
@@ -36,6 +36,56 @@ impl RunFolder {
         };
         folder.write("resolved.toml", config.absolute().to_toml().as_bytes())?;
         Ok(folder)
+    }
+
+    /// Goes on in the folder of a run, whose `metrics.jsonl` is cut to the length that it had at the checkpoint: what was
+    /// told after that will be told again.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub(crate) fn resume(config: &TrainConfig, metrics: u64) -> Result<Self, WriteError> {
+        let path = config.output.folder.clone();
+        let log = path.join("metrics.jsonl");
+        let open = || {
+            fs::create_dir_all(path.join("previews"))?;
+            let mut file = File::options()
+                .create(true)
+                .write(true)
+                .truncate(false)
+                .open(&log)?;
+            if file.metadata()?.len() > metrics {
+                file.set_len(metrics)?;
+            }
+            file.seek(SeekFrom::End(0))?;
+            Ok(file)
+        };
+        let metrics = open().map_err(|source| WriteError {
+            path: log.clone(),
+            source,
+        })?;
+        let name = config.output.name.clone();
+        let folder = Self {
+            path,
+            name,
+            metrics,
+        };
+        folder.write("resolved.toml", config.absolute().to_toml().as_bytes())?;
+        Ok(folder)
+    }
+
+    /// Length of `metrics.jsonl`, all of which is on the disk then.
+    ///
+    /// # Errors
+    /// [`WriteError`] with the path.
+    pub(crate) fn metrics_length(&mut self) -> Result<u64, WriteError> {
+        let length = self
+            .metrics
+            .sync_all()
+            .and_then(|()| self.metrics.metadata());
+        length.map(|file| file.len()).map_err(|source| WriteError {
+            path: self.path.join("metrics.jsonl"),
+            source,
+        })
     }
 
     fn open(path: &Path, config: &TrainConfig) -> io::Result<File> {

@@ -1,12 +1,14 @@
 //! The short hashes by which A1111 names files in the text of a picture.
 
-use std::{collections::BTreeMap, fmt::Write, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
 use lora_core::{
     lora_file::ModelHashes,
     safetensors_file::{SafetensorsFile, SafetensorsFileError},
 };
 use sha2::{Digest, Sha256};
+
+use crate::hexadecimal::hexadecimal;
 
 /// Digits of a checkpoint's or a VAE's hash.
 const MODEL_DIGITS: usize = 10;
@@ -38,12 +40,7 @@ pub(crate) fn of_lora(path: &Path, metadata: &BTreeMap<String, String>) -> Optio
 fn after_header(path: &Path) -> Result<String, SafetensorsFileError> {
     let mut hash = Sha256::new();
     SafetensorsFile::open(path)?.visit_data(|bytes| hash.update(bytes))?;
-    let digits = hash.finalize();
-    Ok(digits.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    }))
+    Ok(hexadecimal(&hash.finalize()))
 }
 
 #[cfg(test)]

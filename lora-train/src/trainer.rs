@@ -8,14 +8,14 @@ use lora_core::{
 use lora_data::{
     AugmentConfig, DataError, Dataset, DatasetConfig, DatasetError, FolderConfig, ImageFolders,
 };
-use lora_optim::{Optimizer, OptimizerError, Schedule, SettingError};
-use serde::Serialize;
+use lora_optim::{Optimizer, OptimizerError, Schedule, SettingError, StateError};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
     CacheError, CacheUse, Denoising, DeviceError, Event, Flow, Handle, HeldoutError, Objective,
-    Observer, Plan, PlanError, PromptError, RunFolder, config::TrainConfig, frozen::Frozen,
-    picture::png::PngError, run::Run,
+    Observer, Plan, PlanError, PromptError, Resume, ResumeError, RunFolder, config::TrainConfig,
+    frozen::Frozen, picture::png::PngError, run::Run,
 };
 
 /// One training run: everything it needs, loaded and checked.
@@ -30,10 +30,11 @@ pub struct Trainer {
     pub(crate) schedule: Box<dyn Schedule>,
     pub(crate) objective: Box<dyn Objective>,
     pub(crate) handle: Handle,
+    pub(crate) resume: Option<Resume>,
 }
 
 /// What came of a run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Steps done.
     pub steps: u64,
@@ -95,6 +96,12 @@ pub enum TrainError {
     /// A LoRA file cannot be written.
     #[error(transparent)]
     Save(#[from] LoraWriteError),
+    /// The run cannot go on from a checkpoint.
+    #[error(transparent)]
+    Resume(#[from] ResumeError),
+    /// A checkpoint's values are not those of this run.
+    #[error("the checkpoint does not fit this run: {0}")]
+    State(#[from] StateError),
     /// A preview's prompt cannot be followed.
     #[error(transparent)]
     Prompt(#[from] PromptError),
@@ -118,8 +125,22 @@ impl Trainer {
     /// # Errors
     /// [`TrainError`]; problems of the config and of the pictures are each reported all at once.
     pub fn open(config: TrainConfig) -> Result<Self, TrainError> {
+        Self::open_at(config, None)
+    }
+
+    /// The same for a run that goes on from a checkpoint in its folder, as if it had never stopped.
+    ///
+    /// # Errors
+    /// As [`Self::open`]; a checkpoint that cannot be used or belongs to another run is told by [`Self::run`].
+    pub fn resume(config: TrainConfig, resume: Resume) -> Result<Self, TrainError> {
+        Self::open_at(config, Some(resume))
+    }
+
+    fn open_at(config: TrainConfig, resume: Option<Resume>) -> Result<Self, TrainError> {
         Plan::check(&config)?;
-        RunFolder::check(&config)?;
+        if resume.is_none() {
+            RunFolder::check(&config)?;
+        }
         let device = config.train.device.resolve()?;
         let data = ImageFolders::open(&config.dataset)?;
         let model = BaseModel::load(&config.model.source(), &device)?;
@@ -138,6 +159,7 @@ impl Trainer {
         let mut trainer = Self::new(config, model, Box::new(data), device)?;
         trainer.plan.notes.splice(0..0, notes);
         trainer.heldout = heldout.map(|data| Box::new(data) as Box<dyn Dataset>);
+        trainer.resume = resume;
         Ok(trainer)
     }
 
@@ -193,7 +215,16 @@ impl Trainer {
             schedule: Box::new(schedule),
             objective: Box::new(objective),
             handle: Handle::default(),
+            resume: None,
         })
+    }
+
+    /// Goes on from a checkpoint in the run's folder.
+    pub fn resuming(self, resume: Resume) -> Self {
+        Self {
+            resume: Some(resume),
+            ..self
+        }
     }
 
     /// Trains by another rule than the config's.

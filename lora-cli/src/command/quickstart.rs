@@ -65,7 +65,7 @@ impl Quickstart {
             outcome,
             record,
             handle,
-        } = training::train(self.config()?, printer, false)?;
+        } = training::train(self.config()?, None, printer, false)?;
         let grid = if outcome.stopped {
             None
         } else {

@@ -1,5 +1,7 @@
+use std::path::PathBuf;
+
 use clap::Args;
-use lora_train::RunReport;
+use lora_train::{Resume, RunReport};
 
 use crate::{
     cli::End,
@@ -13,6 +15,11 @@ Examples:
   lora train run.toml
   lora train run.toml --set train.epochs=5 --set output.folder=shorter
   lora train run.toml --device cuda:0 --json | jq .loss
+  lora train run.toml --resume latest
+
+A run that was stopped or killed goes on with --resume from its newest checkpoint, as if nothing had
+happened; without one it begins anew. Checkpoints are written with every saved epoch and every
+checkpoint.every steps.
 
 Ctrl-C finishes the step, saves and ends with code 130; pressed again it leaves at once. The run
 folder gets the saved files, previews, metrics.jsonl, resolved.toml, loss.png, report.json and
@@ -27,9 +34,23 @@ pub(crate) struct Train {
     /// Print every event as a line of JSON, the same as in metrics.jsonl
     #[arg(long)]
     json: bool,
+    /// Go on from a checkpoint: "latest", or the path of one
+    #[arg(long, value_name = "latest|PATH")]
+    resume: Option<PathBuf>,
+    /// Go on also where settings, pictures or model have changed since
+    #[arg(long, requires = "resume")]
+    allow_change: bool,
 }
 
 impl Train {
+    fn resume(&self) -> Option<Resume> {
+        let from = self.resume.clone()?;
+        Some(Resume {
+            from: Some(from).filter(|path| path.as_os_str() != "latest"),
+            allow_change: self.allow_change,
+        })
+    }
+
     pub(crate) fn run(self, printer: &Printer) -> anyhow::Result<End> {
         let config = self.run.read()?;
         let Finished {
@@ -37,7 +58,7 @@ impl Train {
             outcome,
             record,
             ..
-        } = training::train(config, printer, self.json)?;
+        } = training::train(config, self.resume(), printer, self.json)?;
         let report = RunReport {
             config: &config,
             outcome: &outcome,

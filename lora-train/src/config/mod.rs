@@ -1,6 +1,7 @@
 //! A training run as a TOML file describes it. Every number has its default here and nowhere else.
 
 mod cache;
+mod checkpoint;
 mod ema;
 mod lint;
 mod model;
@@ -14,6 +15,7 @@ use lora_core::adapter::Target;
 use serde::{Deserialize, Serialize};
 
 pub use cache::CacheConfig;
+pub use checkpoint::CheckpointConfig;
 pub use ema::EmaConfig;
 pub use lint::LintConfig;
 pub use lora_core::adapter::LoraSpec;
@@ -48,6 +50,8 @@ pub struct TrainConfig {
     pub objective: ObjectiveConfig,
     /// Files written.
     pub output: OutputConfig,
+    /// What a run puts down to be able to go on.
+    pub checkpoint: CheckpointConfig,
     /// Pictures drawn on the way.
     pub preview: PreviewConfig,
     /// Pictures that are kept out of training to measure by.

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use super::{GridCells, LoraUse};
-use crate::{Provenance, SourceFile, UsedLora, short_hash};
+use crate::{Provenance, SourceFile, UsedLora, hexadecimal::hexadecimal, short_hash};
 
 /// A file that cannot be read to tell it from others.
 #[derive(Debug, Error)]
@@ -177,13 +177,7 @@ fn look_at(path: &Path, parts: &mut Vec<ModelPart>) -> Result<(), FingerprintErr
 
 /// 32 hexadecimal digits of SHA-256: enough that no two cells ever share them.
 pub(super) fn digest(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut digits = String::with_capacity(32);
-    for byte in &Sha256::digest(bytes)[..16] {
-        // Writing to a String cannot fail.
-        let _ = write!(digits, "{byte:02x}");
-    }
-    digits
+    hexadecimal(&Sha256::digest(bytes)[..16])
 }
 
 #[cfg(test)]

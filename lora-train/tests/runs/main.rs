@@ -7,6 +7,7 @@ mod disk_cache;
 mod families;
 mod groups;
 mod optimizers;
+mod resume;
 
 use std::{
     fs,

@@ -1,0 +1,85 @@
+use burn::tensor::TensorData;
+use serde::{Deserialize, Serialize};
+
+use super::Sources;
+use crate::Outcome;
+
+/// Raised when older versions could not go on from a checkpoint.
+const VERSION: u32 = 1;
+
+/// Where a run stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    version: u32,
+    /// The program that wrote it.
+    program: String,
+    /// Steps done, files written, measures taken.
+    pub(crate) outcome: Outcome,
+    /// The epoch that the next step is of, from 1.
+    pub(crate) epoch: u64,
+    /// Steps of that epoch that are done.
+    pub(crate) steps_of_epoch: usize,
+    /// When the run was started, in seconds since 1970.
+    pub(crate) started_at: f64,
+    /// Length of `metrics.jsonl`.
+    pub(crate) metrics: u64,
+    pub(crate) meter: MeterRecord,
+    /// What the run is made from.
+    pub(crate) sources: Sources,
+}
+
+/// What a meter has read and not yet told.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct MeterRecord {
+    /// Losses since the last report.
+    pub(crate) settled: Vec<f64>,
+    /// The last gradient's norm.
+    pub(crate) settled_norm: f64,
+    /// Sum and weight of the smoothed loss.
+    pub(crate) smooth: [f64; 2],
+}
+
+/// A record's variable parts.
+pub(crate) struct Standing {
+    pub(crate) outcome: Outcome,
+    pub(crate) epoch: u64,
+    pub(crate) steps_of_epoch: usize,
+    pub(crate) started_at: f64,
+    pub(crate) metrics: u64,
+    pub(crate) meter: MeterRecord,
+}
+
+impl Record {
+    pub(crate) fn new(standing: Standing, sources: Sources) -> Self {
+        Self {
+            version: VERSION,
+            program: concat!("lora ", env!("CARGO_PKG_VERSION")).to_owned(),
+            outcome: standing.outcome,
+            epoch: standing.epoch,
+            steps_of_epoch: standing.steps_of_epoch,
+            started_at: standing.started_at,
+            metrics: standing.metrics,
+            meter: standing.meter,
+            sources,
+        }
+    }
+
+    pub(super) fn to_tensor(&self) -> TensorData {
+        // TOML, whose numbers come back to the last bit; those of JSON may not. There is nothing in it that TOML lacks.
+        let text = toml::to_string(self).unwrap_or_default().into_bytes();
+        let length = text.len();
+        TensorData::new(text, [length])
+    }
+
+    pub(super) fn from_tensor(data: &TensorData) -> Result<Self, String> {
+        let record: Self = toml::from_slice(data.as_bytes())
+            .map_err(|error| format!("its record cannot be read: {error}"))?;
+        if record.version != VERSION {
+            return Err(format!(
+                "it was written by {} in version {} of the format, and this is version {VERSION}",
+                record.program, record.version
+            ));
+        }
+        Ok(record)
+    }
+}
