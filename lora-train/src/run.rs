@@ -84,6 +84,7 @@ impl<'a> Run<'a> {
         };
         let folder = match &checkpoint {
             Some(checkpoint) => RunFolder::resume(&config, checkpoint.record.metrics)?,
+            None if resume.is_some() => RunFolder::begin_again(&config)?,
             None => RunFolder::create(&config)?,
         };
         let total = data.entries().len();

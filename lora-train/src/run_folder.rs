@@ -24,13 +24,29 @@ impl RunFolder {
     /// When saved files of an earlier run of that name are there and the config does not allow to replace them, or when
     /// the folder cannot be written to.
     pub fn create(config: &TrainConfig) -> Result<Self, WriteError> {
+        Self::create_over(config, config.output.overwrite)
+    }
+
+    /// The same where a run left nothing but its log and previews, because it ended before its first checkpoint.
+    ///
+    /// # Errors
+    /// As [`Self::create`], when there are saved files.
+    pub(crate) fn begin_again(config: &TrainConfig) -> Result<Self, WriteError> {
+        let (folder, name) = (&config.output.folder, &config.output.name);
+        let earlier = earlier_files(folder, name).unwrap_or_default();
+        let mut names = earlier.iter().filter_map(|path| path.file_name());
+        let has_saved = names.any(|file| is_saved_file(&file.to_string_lossy(), name));
+        Self::create_over(config, config.output.overwrite || !has_saved)
+    }
+
+    fn create_over(config: &TrainConfig, overwrite: bool) -> Result<Self, WriteError> {
         let path = config.output.folder.clone();
         let at = |path: &Path| {
             let path = path.to_path_buf();
             move |source| WriteError { path, source }
         };
         let folder = Self {
-            metrics: Self::open(&path, config).map_err(at(&path))?,
+            metrics: Self::open(&path, config, overwrite).map_err(at(&path))?,
             path,
             name: config.output.name.clone(),
         };
@@ -88,18 +104,19 @@ impl RunFolder {
         })
     }
 
-    fn open(path: &Path, config: &TrainConfig) -> io::Result<File> {
+    fn open(path: &Path, config: &TrainConfig, overwrite: bool) -> io::Result<File> {
         fs::create_dir_all(path.join("previews"))?;
-        Self::make_room(path, config)?;
+        Self::make_room(path, config, overwrite)?;
         File::create(path.join("metrics.jsonl"))
     }
 
     /// Removes what an earlier run left, if the config allows it.
-    fn make_room(path: &Path, config: &TrainConfig) -> io::Result<()> {
+    fn make_room(path: &Path, config: &TrainConfig, overwrite: bool) -> io::Result<()> {
         let earlier = earlier_files(path, &config.output.name)?;
-        if let (Some(file), false) = (earlier.first(), config.output.overwrite) {
+        if let (Some(file), false) = (earlier.first(), overwrite) {
             let message = format!(
-                "{} is there from an earlier run; choose another output.folder, or set output.overwrite=true",
+                "{} is there from an earlier run; go on with it (--resume latest), choose another output.folder, or set \
+                 output.overwrite=true",
                 file.file_name().unwrap_or_default().display()
             );
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
@@ -114,7 +131,7 @@ impl RunFolder {
         if config.output.overwrite || !path.exists() {
             return Ok(());
         }
-        Self::make_room(path, config).map_err(|source| WriteError {
+        Self::make_room(path, config, false).map_err(|source| WriteError {
             path: path.clone(),
             source,
         })
@@ -179,13 +196,18 @@ impl RunFolder {
     }
 }
 
-/// The files that a run of that name, or any run's log and previews, left in the folder; by name.
+/// The files that a run of that name, or any run's log, previews and checkpoints, left in the folder; by name.
 fn earlier_files(folder: &Path, name: &str) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for (folder, previews) in [
-        (folder.to_path_buf(), false),
-        (folder.join("previews"), true),
-    ] {
+    let is_picture = |file: &str| file.starts_with("step") && file.ends_with(".png");
+    let is_checkpoint = |file: &str| file.starts_with("step") && file.ends_with(".state");
+    let is_own = |file: &str| file == "metrics.jsonl" || is_saved_file(file, name);
+    let kinds: [(PathBuf, &dyn Fn(&str) -> bool); 3] = [
+        (folder.to_path_buf(), &is_own),
+        (folder.join("previews"), &is_picture),
+        (folder.join("checkpoints"), &is_checkpoint),
+    ];
+    for (folder, is_ours) in kinds {
         if !folder.is_dir() {
             continue;
         }
@@ -196,12 +218,7 @@ fn earlier_files(folder: &Path, name: &str) -> io::Result<Vec<PathBuf>> {
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned();
-            let ours = if previews {
-                file.starts_with("step") && path.extension().is_some_and(|end| end == "png")
-            } else {
-                file == "metrics.jsonl" || is_saved_file(&file, name)
-            };
-            if ours {
+            if is_ours(&file) {
                 files.push(path);
             }
         }

@@ -2,6 +2,7 @@
 
 mod bench;
 mod cache;
+mod crash;
 mod devices;
 mod errors;
 mod faces;

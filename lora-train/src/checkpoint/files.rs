@@ -114,7 +114,7 @@ pub(crate) fn prune(folder: &Path, keep: u64) -> Result<(), WriteError> {
 /// that had to be passed over.
 ///
 /// # Errors
-/// [`ResumeError`]: one that was named cannot be used, or was made by a run from other `sources`.
+/// [`ResumeError`]: one that was named, or all that there are, cannot be used; or it was made by a run from other `sources`.
 pub(crate) fn find(
     folder: &Path,
     resume: &Resume,
@@ -135,6 +135,10 @@ pub(crate) fn find(
                 }
             }
         }
+    }
+    // Where all are broken, somebody should look; to begin anew would take their place.
+    if found.is_none() && !passed_over.is_empty() {
+        return Err(passed_over.remove(0));
     }
     if let Some((path, checkpoint)) = &found {
         let differences = Difference::between(&checkpoint.record.sources, sources);
