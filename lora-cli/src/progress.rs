@@ -1,4 +1,8 @@
-use std::time::Duration;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use indicatif::ProgressBar;
 use lora_train::{Event, Flow, Observer, Outcome, RunRecord, StepReport};
@@ -14,6 +18,8 @@ pub(crate) struct Progress<'a> {
     printer: &'a Printer,
     /// Whether events go to stdout as lines of JSON.
     events: bool,
+    /// The run folder.
+    folder: PathBuf,
     record: RunRecord,
     bar: Option<ProgressBar>,
     /// The step of the last line told without a bar.
@@ -21,10 +27,11 @@ pub(crate) struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    pub(crate) fn new(printer: &'a Printer, events: bool) -> Self {
+    pub(crate) fn new(printer: &'a Printer, events: bool, folder: &Path) -> Self {
         Self {
             printer,
             events,
+            folder: folder.to_path_buf(),
             record: RunRecord::default(),
             bar: None,
             told: 0,
@@ -80,9 +87,11 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Tells where a run goes on that did not begin now.
+    /// Tells where a run goes on that did not begin now, and takes note of all that was before.
     fn going_on(&mut self, done: u64) {
         if done > 0 {
+            let log = fs::read_to_string(self.folder.join("metrics.jsonl"));
+            self.record.note_log(&log.unwrap_or_default());
             self.told = done;
             self.printer.note(&format!("going on after step {done}"));
             if let Some(bar) = &self.bar {
@@ -129,6 +138,9 @@ impl Observer for Progress<'_> {
                 self.printer
                     .note(&format!("step {step}: held-out loss {heldout_loss:.4}"));
             }
+            Event::Skipped(bad) => self
+                .printer
+                .note(&format!("step {} was passed over: {bad}", bad.step)),
             Event::Saved { step, path, .. } => {
                 self.printer
                     .note(&format!("step {step}: saved {}", path.display()));

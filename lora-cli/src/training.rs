@@ -43,7 +43,7 @@ pub(crate) fn train(
     printer.note(&plan_text::steps(&config, trainer.plan()));
     let handle = trainer.handle();
     interrupt::stop_on_ctrl_c(handle.clone(), printer.clone())?;
-    let mut progress = Progress::new(printer, events);
+    let mut progress = Progress::new(printer, events, &config.output.folder);
     let outcome = trainer.run(&mut progress)?;
     Ok(Finished {
         config,

@@ -1,4 +1,9 @@
-use std::{ops::ControlFlow, path::Path, time::Duration};
+use std::{
+    fmt,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde::Serialize;
 
@@ -33,6 +38,8 @@ pub enum Event<'a> {
     },
     /// The end of a report interval.
     Stepped(&'a StepReport),
+    /// A step's loss or gradient was no number, so nothing moved.
+    Skipped(&'a BadStep),
     /// The held-out loss was measured.
     Measured {
         /// Steps done.
@@ -84,6 +91,39 @@ pub struct StepReport {
     /// Time left at that rate, in seconds.
     #[serde(rename = "seconds_left", serialize_with = "seconds")]
     pub left: Duration,
+}
+
+/// A step whose numbers went wrong.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct BadStep {
+    /// The step, from 1.
+    pub step: u64,
+    /// How many in a row it is.
+    pub in_a_row: u64,
+    /// Its loss, as text, for it may be none that JSON has.
+    pub loss: String,
+    /// The norm of its gradient, likewise.
+    pub grad_norm: String,
+    /// The first matrix whose gradient is no number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layer: Option<String>,
+    /// The pictures shown.
+    pub pictures: Vec<PathBuf>,
+    /// The timesteps drawn for them.
+    pub timesteps: Vec<usize>,
+}
+
+impl fmt::Display for BadStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "loss {}, gradient norm {}", self.loss, self.grad_norm)?;
+        if let Some(layer) = &self.layer {
+            write!(f, ", gradient of {layer}")?;
+        }
+        for (picture, timestep) in self.pictures.iter().zip(&self.timesteps) {
+            write!(f, ", {} at timestep {timestep}", picture.display())?;
+        }
+        Ok(())
+    }
 }
 
 fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

@@ -181,12 +181,41 @@ impl Learner {
     /// # Errors
     /// See [`Optimizer::step`].
     pub fn step(&mut self, rates: &Rates) -> Result<Option<Tensor<1>>, OptimizerError> {
-        let mut grads = mem::take(&mut self.grads);
-        let norm = if self.max_grad_norm > 0.0 {
-            clip_global_norm(&mut grads, self.max_grad_norm)
+        let norm = self.clip();
+        self.update(rates)?;
+        Ok(norm)
+    }
+
+    /// Clips the gathered gradients; gives the norm before that, which stays on the device.
+    pub fn clip(&mut self) -> Option<Tensor<1>> {
+        if self.max_grad_norm > 0.0 {
+            clip_global_norm(&mut self.grads, self.max_grad_norm)
         } else {
-            global_norm(&grads)
-        };
+            global_norm(&self.grads)
+        }
+    }
+
+    /// Forgets the gathered gradients: nothing moves, and the optimiser does not hear of it.
+    pub fn discard(&mut self) {
+        self.grads.clear();
+    }
+
+    /// The first matrix whose gathered gradient is no number somewhere. Waits for the device at each.
+    pub fn broken_gradient(&self) -> Option<&str> {
+        let mut gradients = self.grads.iter();
+        let broken = gradients.find(|(_, gradient)| {
+            let sum: f32 = (*gradient).clone().abs().sum().into_scalar();
+            !sum.is_finite()
+        });
+        broken.map(|(key, _)| key.as_str())
+    }
+
+    /// Moves the adapters by the gathered gradients.
+    ///
+    /// # Errors
+    /// See [`Optimizer::step`].
+    pub fn update(&mut self, rates: &Rates) -> Result<(), OptimizerError> {
+        let grads = mem::take(&mut self.grads);
         self.optimizer.step(&mut self.params, grads, rates)?;
         if let Some(most) = self.rules.max_norm {
             self.model.set_factors(&self.params);
@@ -201,7 +230,7 @@ impl Learner {
             None => self.optimizer.averaged(&self.params),
         };
         self.show();
-        Ok(norm)
+        Ok(())
     }
 
     /// Matrices, optimiser and average, read back to the host: gradients that were gathered since the last step are no

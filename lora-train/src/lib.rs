@@ -65,7 +65,7 @@ pub use disk_cache::{
 pub use draw::{DrawSettings, batches, draw, starting_noise};
 pub use ema::Ema;
 pub use epoch_listing::{EpochListing, ListedBatch, ListedShowing};
-pub use event::{Event, Flow, Observer, StepReport};
+pub use event::{BadStep, Event, Flow, Observer, StepReport};
 pub use feed::{Feed, FeedAt};
 pub use folder_plan::{FolderPlan, folder_plans};
 pub use framing_plan::FramingPlan;

@@ -12,8 +12,8 @@ use lora_data::{Dataset, Exposure, epoch_plan};
 use lora_optim::{Rates, Schedule};
 
 use crate::{
-    DrawSettings, Event, Feed, FeedAt, Flow, Handle, HeldoutLoss, Learner, Objective, Observer,
-    Outcome, Plan, PlanError, Prompt, Resume, RunFolder, StepReport, TrainError, Trainer,
+    BadStep, DrawSettings, Event, Feed, FeedAt, Flow, Handle, HeldoutLoss, Learner, Objective,
+    Observer, Outcome, Plan, PlanError, Prompt, Resume, RunFolder, StepReport, TrainError, Trainer,
     checkpoint::{self, Checkpoint, Record, Sources, Standing},
     config::TrainConfig,
     ema::averaged_twice,
@@ -49,6 +49,8 @@ pub(crate) struct Run<'a> {
     sources: Sources,
     /// The epoch that the next step is of, from 1, and how many of its steps are done.
     position: (u64, usize),
+    /// Steps in a row, up to now, whose numbers went wrong.
+    bad_in_a_row: u64,
     started: Instant,
     /// Seconds that the run took before it went on.
     before: f64,
@@ -166,6 +168,7 @@ impl<'a> Run<'a> {
             observer,
             sources,
             position: (1, 0),
+            bad_in_a_row: 0,
             started: Instant::now(),
             before: 0.0,
         };
@@ -274,6 +277,7 @@ impl<'a> Run<'a> {
         let weight = 1.0 / batches_of_a_step as f64;
         let mut losses = Vec::with_capacity(batches.len());
         let first_pass = self.outcome.steps * batches_of_a_step;
+        let mut timesteps = Vec::new();
         for (pass, showings) in (first_pass..).zip(batches) {
             let at = FeedAt {
                 epoch,
@@ -288,11 +292,53 @@ impl<'a> Run<'a> {
                 &batch,
                 weight,
             ));
+            timesteps.extend(batch.timesteps);
+        }
+        let (loss, norm) = (Tensor::cat(losses, 0).mean(), self.learner.clip());
+        if self.config.train.max_bad_steps > 0 {
+            // host sync here
+            if let Some(numbers) = not_finite(&loss, norm.as_ref()) {
+                return self.skip(numbers, batches, timesteps);
+            }
+            self.bad_in_a_row = 0;
         }
         let rates = self.rates.scaled(self.schedule.at(self.outcome.steps));
-        let norm = self.learner.step(&rates)?;
-        self.meter.record(Tensor::cat(losses, 0).mean(), norm);
+        self.learner.update(&rates)?;
+        self.meter.record(loss, norm);
         Ok(())
+    }
+
+    /// Passes over a step whose loss and norm are no numbers; too many in a row end the run.
+    fn skip(
+        &mut self,
+        [loss, grad_norm]: [f32; 2],
+        batches: &[Vec<Exposure>],
+        timesteps: Vec<usize>,
+    ) -> Result<(), TrainError> {
+        self.bad_in_a_row += 1;
+        self.outcome.skipped += 1;
+        let shown = batches.iter().flatten();
+        let entries = self.data.entries();
+        let bad = BadStep {
+            step: self.outcome.steps + 1,
+            in_a_row: self.bad_in_a_row,
+            loss: loss.to_string(),
+            grad_norm: grad_norm.to_string(),
+            layer: self.learner.broken_gradient().map(str::to_owned),
+            pictures: shown
+                .map(|showing| entries[showing.index].image.clone())
+                .collect(),
+            timesteps,
+        };
+        self.learner.discard();
+        self.tell(&Event::Skipped(&bad))?;
+        if self.bad_in_a_row < self.config.train.max_bad_steps {
+            return Ok(());
+        }
+        if self.outcome.steps > 0 {
+            self.put_down()?;
+        }
+        Err(TrainError::BadSteps { bad: Box::new(bad) })
     }
 
     /// Makes sure that every step so far gave finite numbers. Waits for the device.
@@ -438,6 +484,17 @@ fn found(
     };
     tracing::info!(path = %path.display(), steps = checkpoint.record.outcome.steps, "going on");
     Ok(Some(checkpoint))
+}
+
+/// Loss and gradient norm, where one of them is not a finite number. Waits for the device.
+fn not_finite(loss: &Tensor<1>, norm: Option<&Tensor<1>>) -> Option<[f32; 2]> {
+    let norm = norm.cloned().unwrap_or_else(|| loss.zeros_like());
+    let numbers = Tensor::cat(vec![loss.clone(), norm], 0).into_data();
+    let numbers: Vec<f32> = numbers.iter::<f32>().collect();
+    let [loss, norm] = numbers[..] else {
+        return None;
+    };
+    (!(loss.is_finite() && norm.is_finite())).then_some([loss, norm])
 }
 
 fn refused(problem: String) -> TrainError {

@@ -1,4 +1,6 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
 
 use crate::{
     Event,
@@ -18,33 +20,75 @@ impl RunRecord {
     pub fn note(&mut self, event: &Event<'_>) {
         match *event {
             Event::Stepped(report) => {
-                self.curve.points.push((report.step, report.loss));
-                self.curve
-                    .learning_rate
-                    .push((report.step, report.learning_rate));
+                self.stepped(report.step, (report.loss, report.learning_rate))
             }
             Event::Measured { step, heldout_loss } => self.curve.heldout.push((step, heldout_loss)),
-            Event::Saved { step, path, .. } => {
-                let name = path
-                    .file_stem()
-                    .unwrap_or_default()
-                    .to_string_lossy()
-                    .into_owned();
-                // The last file has the contents of the last numbered one: one mark is enough.
-                if self
-                    .curve
-                    .saved
-                    .last()
-                    .is_none_or(|(last, _)| *last != step)
-                {
-                    self.curve.saved.push((step, name));
+            Event::Saved { step, path, .. } => self.saved(step, path),
+            Event::Sampled { step, image, .. } => self.sampled(step, image.to_path_buf()),
+            Event::Skipped(_)
+            | Event::Started { .. }
+            | Event::Cached { .. }
+            | Event::Finished(_) => {}
+        }
+    }
+
+    /// Takes note of all that a run's `metrics.jsonl` tells of the time before it went on. Lines that cannot be read are
+    /// passed over, as are events of kinds that it does not know.
+    pub fn note_log(&mut self, log: &str) {
+        let events = log
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        for event in events {
+            let step = event["step"].as_u64();
+            let number = |name: &str| event[name].as_f64();
+            let path = |name: &str| event[name].as_str().map(PathBuf::from);
+            match (event["event"].as_str(), step) {
+                (Some("stepped"), Some(step)) => {
+                    let told = number("loss").zip(number("learning_rate"));
+                    self.stepped(step, told.unwrap_or_default());
                 }
+                (Some("measured"), Some(step)) => {
+                    let loss = number("heldout_loss");
+                    self.curve.heldout.extend(loss.map(|loss| (step, loss)));
+                }
+                (Some("saved"), Some(step)) => {
+                    path("path")
+                        .map(|path| self.saved(step, &path))
+                        .unwrap_or_default();
+                }
+                (Some("sampled"), Some(step)) => {
+                    path("image")
+                        .map(|image| self.sampled(step, image))
+                        .unwrap_or_default();
+                }
+                _ => {}
             }
-            Event::Sampled { step, image, .. } => match self.previews.last_mut() {
-                Some((last, images)) if *last == step => images.push(image.to_path_buf()),
-                _ => self.previews.push((step, vec![image.to_path_buf()])),
-            },
-            Event::Started { .. } | Event::Cached { .. } | Event::Finished(_) => {}
+        }
+    }
+
+    fn stepped(&mut self, step: u64, (loss, learning_rate): (f64, f64)) {
+        self.curve.points.push((step, loss));
+        self.curve.learning_rate.push((step, learning_rate));
+    }
+
+    fn saved(&mut self, step: u64, path: &Path) {
+        let name = path.file_stem().unwrap_or_default();
+        let name = name.to_string_lossy().into_owned();
+        // The last file has the contents of the last numbered one: one mark is enough.
+        if self
+            .curve
+            .saved
+            .last()
+            .is_none_or(|(last, _)| *last != step)
+        {
+            self.curve.saved.push((step, name));
+        }
+    }
+
+    fn sampled(&mut self, step: u64, image: PathBuf) {
+        match self.previews.last_mut() {
+            Some((last, images)) if *last == step => images.push(image),
+            _ => self.previews.push((step, vec![image])),
         }
     }
 
@@ -88,8 +132,13 @@ mod tests {
     #[test]
     fn events_become_curve_and_strip() {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut record = RunRecord::default();
-        record.note(&Event::Measured {
+        let (mut record, mut log) = (RunRecord::default(), String::new());
+        let mut note = |event: &Event<'_>| {
+            record.note(event);
+            log += &serde_json::to_string(event).expect("JSON");
+            log.push('\n');
+        };
+        note(&Event::Measured {
             step: 0,
             heldout_loss: 0.2,
         });
@@ -104,9 +153,9 @@ mod tests {
             steps_per_second: 2.0,
             left: Duration::from_secs(5),
         };
-        record.note(&Event::Stepped(&report));
+        note(&Event::Stepped(&report));
         for name in ["a-000001.safetensors", "a.safetensors"] {
-            record.note(&Event::Saved {
+            note(&Event::Saved {
                 step: 20,
                 epoch: 1,
                 path: Path::new(name),
@@ -116,13 +165,17 @@ mod tests {
             for prompt in 0..2 {
                 let image = folder.path().join(format!("{step}-{prompt}.png"));
                 RgbImage::new(4, 4).save(&image).expect("a picture");
-                record.note(&Event::Sampled {
+                note(&Event::Sampled {
                     step,
                     prompt,
                     image: &image,
                 });
             }
         }
+        // A run that goes on knows what was before from its log, of which the last line may be torn.
+        let mut again = RunRecord::default();
+        again.note_log(&format!("{log}{{\"event\":\"step"));
+        assert_eq!(again, record);
         assert_eq!(record.curve().points, [(10, 0.1)]);
         assert_eq!(record.curve().heldout, [(0, 0.2)]);
         assert_eq!(record.curve().saved, [(20, "a-000001".to_owned())]);

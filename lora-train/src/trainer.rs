@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    CacheError, CacheUse, Denoising, DeviceError, Event, Flow, Handle, HeldoutError, Objective,
-    Observer, Plan, PlanError, PromptError, Resume, ResumeError, RunFolder, config::TrainConfig,
-    frozen::Frozen, picture::png::PngError, run::Run,
+    BadStep, CacheError, CacheUse, Denoising, DeviceError, Event, Flow, Handle, HeldoutError,
+    Objective, Observer, Plan, PlanError, PromptError, Resume, ResumeError, RunFolder,
+    config::TrainConfig, frozen::Frozen, picture::png::PngError, run::Run,
 };
 
 /// One training run: everything it needs, loaded and checked.
@@ -38,6 +38,9 @@ pub struct Trainer {
 pub struct Outcome {
     /// Steps done.
     pub steps: u64,
+    /// Steps among them that moved nothing, because their loss or gradient was no number.
+    #[serde(default)]
+    pub skipped: u64,
     /// Epochs begun.
     pub epochs: u64,
     /// Whether the run was stopped before its end.
@@ -108,6 +111,16 @@ pub enum TrainError {
     /// A picture cannot be encoded.
     #[error(transparent)]
     Png(#[from] PngError),
+    /// The numbers went wrong in too many steps in a row. What was learnt before is kept.
+    #[error(
+        "loss or gradient was not a finite number in {} steps in a row, the last of which was {}: {bad}; what was learnt \
+         before is kept in a checkpoint. Lower the learning rate, use model.precision = \"f32\", or look at these pictures",
+        bad.in_a_row, bad.step
+    )]
+    BadSteps {
+        /// The last of them.
+        bad: Box<BadStep>,
+    },
     /// The numbers went wrong.
     #[error(
         "loss or gradient is not a finite number at step {step}; nothing was saved after that. Lower the learning rate, \

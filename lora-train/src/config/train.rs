@@ -35,6 +35,10 @@ pub struct LoopConfig {
     pub loraplus_text_lr_ratio: Option<f64>,
     /// Limit of the gradient's norm over all matrices; 0 means none.
     pub max_grad_norm: f64,
+    /// Steps in a row whose loss or gradient may be no number before the run ends; such a step moves nothing. 0 means that
+    /// nobody looks before a step is taken, which saves waiting for the device, and the first one found at a report ends
+    /// the run.
+    pub max_bad_steps: u64,
     /// Seed of everything random.
     pub seed: u64,
     /// Whether latents are drawn from the VAE's distribution at each showing, or are its middle.
@@ -90,6 +94,7 @@ impl Default for LoopConfig {
             loraplus_unet_lr_ratio: None,
             loraplus_text_lr_ratio: None,
             max_grad_norm: 1.0,
+            max_bad_steps: 3,
             seed: 42,
             latents: LatentDraw::Sample,
             log_every: const { count(10) },

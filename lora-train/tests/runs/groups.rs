@@ -154,6 +154,7 @@ fn a_gradient_that_is_no_number_stops_the_run_and_names_its_step() {
         config.train.max_steps = None;
         config.train.log_every = std::num::NonZeroUsize::new(3).unwrap();
         config.train.max_grad_norm = limit;
+        config.train.max_bad_steps = 0;
         config.optimizer = toml::from_str(&format!("kind = '{kind}'")).unwrap();
         let trainer = Trainer::open(config)
             .unwrap()

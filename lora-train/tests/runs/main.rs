@@ -2,6 +2,7 @@
 #![cfg(test)]
 
 mod adapters;
+mod bad_steps;
 mod datasets;
 mod disk_cache;
 mod families;
@@ -217,7 +218,9 @@ impl Objective for Broken {
 #[test]
 fn a_loss_that_is_no_number_stops_the_run_and_names_the_step() {
     let folder = tempfile::tempdir().unwrap();
-    let trainer = Trainer::open(config(folder.path()))
+    let mut config = config(folder.path());
+    config.train.max_bad_steps = 0;
+    let trainer = Trainer::open(config)
         .unwrap()
         .with_objective(Broken(0.into()));
     let error = trainer

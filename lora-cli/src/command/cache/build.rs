@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use anyhow::bail;
 use clap::Args;
 use lora_train::{CacheUse, Trainer, UseCount};
@@ -46,7 +48,8 @@ impl Build {
         printer.note(&format!("device: {}", config.train.device));
         let trainer = Trainer::open(config)?;
         interrupt::stop_on_ctrl_c(trainer.handle(), printer.clone())?;
-        let built = trainer.fill_cache(&mut Progress::new(printer, false))?;
+        let mut progress = Progress::new(printer, false, Path::new(""));
+        let built = trainer.fill_cache(&mut progress)?;
         if self.json {
             printer.document(&Document {
                 folder: folder.display().to_string(),
