@@ -11,7 +11,8 @@ use crate::Outcome;
 
 /// What a run tells its observer, after it happened.
 ///
-/// Serialises to the lines of `metrics.jsonl`: one JSON object with `event` and the fields below.
+/// Serialises to the lines of `metrics.jsonl`: one JSON object with `event` and the fields below. Later versions may add
+/// events and fields; these keep their names and meanings.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
@@ -38,6 +39,23 @@ pub enum Event<'a> {
     },
     /// The end of a report interval.
     Stepped(&'a StepReport),
+    /// The run was told to wait, and takes no step until it is told to go on.
+    Paused {
+        /// Steps done.
+        step: u64,
+    },
+    /// The run goes on after a pause.
+    Resumed {
+        /// Steps done.
+        step: u64,
+    },
+    /// The learning rates were told to be others than the config's.
+    RatesScaled {
+        /// Steps done.
+        step: u64,
+        /// What the config's rates are multiplied by from here.
+        factor: f64,
+    },
     /// A step's loss or gradient was no number, so nothing moved.
     Skipped(&'a BadStep),
     /// The held-out loss was measured.

@@ -1,7 +1,13 @@
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
+
+/// How often a run that is paused looks whether it was told something else.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Sends commands to a run from anywhere: another thread, a signal handler, a web page.
 ///
@@ -16,6 +22,9 @@ struct Commands {
     stop: AtomicBool,
     save: AtomicBool,
     sample: AtomicBool,
+    paused: Mutex<bool>,
+    woken: Condvar,
+    rate_factor: Mutex<Option<f64>>,
 }
 
 impl Handle {
@@ -34,6 +43,30 @@ impl Handle {
         self.commands.sample.store(true, Ordering::Relaxed);
     }
 
+    /// Take no step until [`Self::resume`]; other commands are obeyed all the same.
+    pub fn pause(&self) {
+        *locked(&self.commands.paused) = true;
+    }
+
+    /// Go on after a [pause](Self::pause).
+    pub fn resume(&self) {
+        *locked(&self.commands.paused) = false;
+        self.commands.woken.notify_all();
+    }
+
+    /// Whether the run is to wait.
+    pub fn is_paused(&self) -> bool {
+        *locked(&self.commands.paused)
+    }
+
+    /// Multiply all learning rates of the config by `factor` from the next step on, instead of by what was told before.
+    /// Anything but a finite number from 0 up is passed over.
+    pub fn scale_rates(&self, factor: f64) {
+        if factor.is_finite() && factor >= 0.0 {
+            *locked(&self.commands.rate_factor) = Some(factor);
+        }
+    }
+
     /// Whether the run was asked to stop.
     pub fn is_stopping(&self) -> bool {
         self.commands.stop.load(Ordering::Relaxed)
@@ -48,4 +81,25 @@ impl Handle {
     pub(crate) fn take_sample(&self) -> bool {
         self.commands.sample.swap(false, Ordering::Relaxed)
     }
+
+    /// What the rates are to be multiplied by, once after it was told.
+    pub(crate) fn take_rate_factor(&self) -> Option<f64> {
+        locked(&self.commands.rate_factor).take()
+    }
+
+    /// Sleeps until the pause is over, or for a moment.
+    pub(crate) fn wait_a_moment(&self) {
+        let paused = locked(&self.commands.paused);
+        let waited = self
+            .commands
+            .woken
+            .wait_timeout_while(paused, LOOK, |paused| *paused);
+        // A thread that panicked while it held the lock has left a plain value.
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What is locked is a plain value, which no panic leaves half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

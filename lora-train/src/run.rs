@@ -49,6 +49,8 @@ pub(crate) struct Run<'a> {
     sources: Sources,
     /// The epoch that the next step is of, from 1, and how many of its steps are done.
     position: (u64, usize),
+    /// What the config's learning rates are multiplied by.
+    rate_factor: f64,
     /// Steps in a row, up to now, whose numbers went wrong.
     bad_in_a_row: u64,
     started: Instant,
@@ -169,6 +171,7 @@ impl<'a> Run<'a> {
             sources,
             position: (1, 0),
             bad_in_a_row: 0,
+            rate_factor: 1.0,
             started: Instant::now(),
             before: 0.0,
         };
@@ -191,6 +194,7 @@ impl<'a> Run<'a> {
         self.position = (record.epoch, record.steps_of_epoch);
         self.facts.training_started_at = record.started_at;
         self.before = record.outcome.seconds;
+        self.rate_factor = record.rate_factor;
         self.outcome = Outcome {
             stopped: false,
             ..record.outcome
@@ -229,6 +233,7 @@ impl<'a> Run<'a> {
             let done = if epoch == first { done } else { 0 };
             self.position = (epoch, done);
             for batches in batches.chunks(accumulation).skip(done) {
+                self.obey()?;
                 if self.stopping
                     || self.handle.is_stopping()
                     || self.outcome.steps == self.plan.steps
@@ -302,7 +307,7 @@ impl<'a> Run<'a> {
             }
             self.bad_in_a_row = 0;
         }
-        let rates = self.rates.scaled(self.schedule.at(self.outcome.steps));
+        let rates = self.present_rates(self.outcome.steps);
         self.learner.update(&rates)?;
         self.meter.record(loss, norm);
         Ok(())
@@ -341,6 +346,37 @@ impl<'a> Run<'a> {
         Err(TrainError::BadSteps { bad: Box::new(bad) })
     }
 
+    /// The rates of a step, from 0.
+    fn present_rates(&self, step: u64) -> Rates {
+        self.rates.scaled(self.schedule.at(step) * self.rate_factor)
+    }
+
+    /// Obeys what was told since the last step, and waits as long as the run is paused.
+    fn obey(&mut self) -> Result<(), TrainError> {
+        let step = self.outcome.steps;
+        let paused = self.handle.is_paused() && !self.handle.is_stopping();
+        if paused {
+            self.tell(&Event::Paused { step })?;
+        }
+        while self.handle.is_paused() && !self.handle.is_stopping() && !self.stopping {
+            self.handle.wait_a_moment();
+            if self.handle.take_sample() {
+                self.preview()?;
+            }
+            if self.handle.take_save() {
+                self.save_step()?;
+            }
+        }
+        if paused {
+            self.tell(&Event::Resumed { step })?;
+        }
+        if let Some(factor) = self.handle.take_rate_factor() {
+            self.rate_factor = factor;
+            self.tell(&Event::RatesScaled { step, factor })?;
+        }
+        Ok(())
+    }
+
     /// Makes sure that every step so far gave finite numbers. Waits for the device.
     pub(crate) fn settle(&mut self) -> Result<(), TrainError> {
         let first = self.outcome.steps - self.meter.pending() as u64;
@@ -368,10 +404,7 @@ impl<'a> Run<'a> {
             loss: reading.loss,
             smooth_loss: reading.smooth_loss,
             grad_norm: reading.grad_norm,
-            learning_rate: self
-                .rates
-                .scaled(self.schedule.at(step.saturating_sub(1)))
-                .at("lora_unet"),
+            learning_rate: self.present_rates(step.saturating_sub(1)).at("lora_unet"),
             steps_per_second: reading.seconds_per_step.recip(),
             left: Duration::from_secs_f64(left),
         };
@@ -413,6 +446,7 @@ impl<'a> Run<'a> {
             started_at: self.facts.training_started_at,
             metrics: self.folder.metrics_length()?,
             meter: self.meter.record_of(),
+            rate_factor: self.rate_factor,
         };
         let [params, optimizer, ema] = self.learner.states();
         let checkpoint = Checkpoint {

@@ -25,7 +25,10 @@ impl RunRecord {
             Event::Measured { step, heldout_loss } => self.curve.heldout.push((step, heldout_loss)),
             Event::Saved { step, path, .. } => self.saved(step, path),
             Event::Sampled { step, image, .. } => self.sampled(step, image.to_path_buf()),
-            Event::Skipped(_)
+            Event::Paused { .. }
+            | Event::Resumed { .. }
+            | Event::RatesScaled { .. }
+            | Event::Skipped(_)
             | Event::Started { .. }
             | Event::Cached { .. }
             | Event::Finished(_) => {}

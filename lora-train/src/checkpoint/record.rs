@@ -24,6 +24,8 @@ pub(crate) struct Record {
     /// Length of `metrics.jsonl`.
     pub(crate) metrics: u64,
     pub(crate) meter: MeterRecord,
+    /// What the config's learning rates are multiplied by.
+    pub(crate) rate_factor: f64,
     /// What the run is made from.
     pub(crate) sources: Sources,
 }
@@ -47,6 +49,7 @@ pub(crate) struct Standing {
     pub(crate) started_at: f64,
     pub(crate) metrics: u64,
     pub(crate) meter: MeterRecord,
+    pub(crate) rate_factor: f64,
 }
 
 impl Record {
@@ -60,6 +63,7 @@ impl Record {
             started_at: standing.started_at,
             metrics: standing.metrics,
             meter: standing.meter,
+            rate_factor: standing.rate_factor,
             sources,
         }
     }

@@ -3,6 +3,7 @@
 
 mod adapters;
 mod bad_steps;
+mod commands;
 mod datasets;
 mod disk_cache;
 mod families;
