@@ -1,6 +1,6 @@
-//! The rate of each step, against diffusers' table.
+//! The rate of each step, against the tables of diffusers, PyTorch and transformers.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use lora_optim::{Schedule, ScheduleConfig, ScheduleKind, Warmup};
 
@@ -14,20 +14,31 @@ const TOLERANCE: f64 = 1e-12 * BASE;
 
 #[test]
 fn every_rate_equals_diffusers() {
-    let table = fs::read_to_string(golden("schedules/lr.csv")).unwrap();
+    assert_eq!(compare(&golden("schedules/lr.csv"), schedule), [202, 16]);
+}
+
+#[test]
+fn one_cycle_equals_pytorchs_and_inverse_sqrt_transformers() {
+    let table = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../testdata/optim/schedules.csv"
+    );
+    assert_eq!(compare(Path::new(table), cycle_or_root), [75, 7]);
+}
+
+/// Compares each cell of a table, whose columns `schedule` makes of their names; gives the numbers of rows and columns.
+fn compare<S: Schedule>(table: &Path, schedule: impl Fn(&str) -> S) -> [usize; 2] {
+    let table = fs::read_to_string(table).expect("a table");
     let mut lines = table.lines().map(|line| line.split(','));
-    let columns: Vec<_> = lines
-        .next()
-        .unwrap()
-        .skip(1)
-        .map(|name| (name, schedule(name)))
-        .collect();
-    assert_eq!(columns.len(), 16);
+    let title = lines.next().expect("a title");
+    let columns: Vec<_> = title.skip(1).map(|name| (name, schedule(name))).collect();
     let mut rows = 0;
     for mut row in lines {
-        let step = row.next().unwrap().parse().unwrap();
+        let step = row.next().and_then(|step| step.parse().ok());
+        let step = step.expect("a step");
         for ((name, schedule), cell) in columns.iter().zip(row) {
-            let (ours, theirs) = (BASE * schedule.at(step), cell.parse::<f64>().unwrap());
+            let theirs: f64 = cell.parse().expect("a rate");
+            let ours = BASE * schedule.at(step);
             assert!(
                 (ours - theirs).abs() <= TOLERANCE,
                 "{name} at step {step}: {ours:e}, expected {theirs:e}"
@@ -35,7 +46,26 @@ fn every_rate_equals_diffusers() {
         }
         rows += 1;
     }
-    assert_eq!(rows, 202);
+    [rows, columns.len()]
+}
+
+/// What a column such as `one_cycle/300` or `inverse_sqrt/100/250` was made with.
+fn cycle_or_root(column: &str) -> impl Schedule + use<> {
+    let mut parts = column.split('/');
+    let kind = match parts.next() {
+        Some("one_cycle") => ScheduleKind::OneCycle,
+        Some("inverse_sqrt") => ScheduleKind::InverseSqrt,
+        other => panic!("an unknown column {other:?}"),
+    };
+    let mut number = || parts.next().and_then(|number| number.parse().ok());
+    ScheduleConfig {
+        kind,
+        warmup: Warmup::Steps(number().expect("a warm-up")),
+        timescale: number(),
+        ..ScheduleConfig::default()
+    }
+    .build(TOTAL)
+    .expect("settings in range")
 }
 
 /// What a column such as `polynomial_2/w100` was made with.
