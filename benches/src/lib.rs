@@ -7,7 +7,7 @@ use std::{env, path::PathBuf};
 use burn::tensor::{Device, Distribution, Tensor};
 use lora_core::{BaseModel, ModelSource, TokenIds, adapter::LoraSpec, tokenizer::ROW_LENGTH};
 use lora_optim::OptimizerConfig;
-use lora_train::{Batch, BatchText, DeviceChoice, Learner};
+use lora_train::{Batch, BatchText, DeviceChoice, Learner, NoiseDraws};
 
 /// A model to measure and the size of its training pictures.
 #[derive(Clone, Copy, Debug)]
@@ -83,6 +83,7 @@ impl Subject {
             loss_weights: Vec::new(),
             mask: None,
             noise_offset: normal([count, 4, 1, 1]),
+            draws: NoiseDraws::default(),
             timesteps: (0..count).map(|item| (item * 997 + 31) % 1000).collect(),
             text: BatchText::Ids(TokenIds {
                 chunks: 1,

@@ -39,6 +39,18 @@ pub(crate) fn steps(config: &TrainConfig, plan: &Plan) -> String {
     )
 }
 
+/// What is not usual about the loss and the timesteps.
+pub(crate) fn settings(plan: &Plan) -> Vec<String> {
+    [
+        ("objective", &plan.objective),
+        ("timesteps", &plan.timesteps),
+    ]
+    .into_iter()
+    .filter(|(_, settings)| !settings.is_empty())
+    .map(|(section, settings)| format!("{section} {}", settings.join(", ")))
+    .collect()
+}
+
 /// The sizes that pictures are trained at, where there are several.
 pub(crate) fn buckets(plan: &Plan) -> Vec<String> {
     if plan.buckets.len() < 2 {

@@ -1,6 +1,8 @@
 use burn::tensor::{Device, Tensor};
 use lora_core::{BaseModel, TextStates, TokenIds, unet::Conditions};
 
+use crate::NoiseDraws;
+
 /// Everything that one forward pass needs, drawn and on the device.
 #[derive(Clone, Debug)]
 pub struct Batch {
@@ -10,6 +12,8 @@ pub struct Batch {
     pub noise: Tensor<4>,
     /// Standard normal, `[batch, channels, 1, 1]`; used only where the objective has a noise offset.
     pub noise_offset: Tensor<4>,
+    /// What else is drawn for noise that is shaped.
+    pub draws: NoiseDraws,
     /// One timestep for each item.
     pub timesteps: Vec<usize>,
     /// The captions.

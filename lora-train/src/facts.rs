@@ -9,14 +9,14 @@ use lora_core::{
     BaseModel, Family, Precision,
     adapter::Target,
     diffusion::PredictionType,
-    lora_file::{ModelHashes, NoiseFacts, TrainingFacts},
+    lora_file::{LossFacts, ModelHashes, NoiseFacts, TrainingFacts},
 };
 use lora_data::{Dataset, tag_frequency};
 use serde_json::Value;
 
 use crate::{
     Plan,
-    config::{OptimizerConfig, TrainConfig},
+    config::{ObjectiveConfig, OptimizerConfig, TimestepConfig, TrainConfig},
     data_facts,
     network_entries::stored_ranks,
 };
@@ -108,15 +108,46 @@ pub(crate) fn facts(
         family: model.family,
         v_prediction: model.scheduler.prediction_type == PredictionType::VPrediction,
         noise_offset: config.objective.noise_offset,
-        noise: NoiseFacts {
-            zero_terminal_snr: model.scheduler.rescale_betas_zero_snr,
-            ..NoiseFacts::default()
-        },
+        noise: noise_facts(&config.objective, model),
+        loss: loss_facts(config),
+        timestep_range: timestep_range(&config.timesteps, model),
         min_snr_gamma: config.objective.min_snr_gamma,
         session_id: config.train.seed as u32,
         training_started_at: now(),
         ..TrainingFacts::default()
     }
+}
+
+fn noise_facts(config: &ObjectiveConfig, model: &BaseModel) -> NoiseFacts {
+    NoiseFacts {
+        offset_random_strength: config.noise_offset_random_strength,
+        adaptive_scale: config.adaptive_noise_scale,
+        multires_iterations: config.multires_noise_iterations,
+        multires_discount: config.multires_noise_discount,
+        input_perturbation: config.input_perturbation,
+        input_perturbation_random_strength: config.input_perturbation_random_strength,
+        zero_terminal_snr: model.scheduler.rescale_betas_zero_snr,
+    }
+}
+
+fn loss_facts(config: &TrainConfig) -> LossFacts {
+    let objective = &config.objective;
+    LossFacts {
+        kind: objective.loss_type.name().to_owned(),
+        huber_schedule: objective.huber_schedule.name().to_owned(),
+        huber_c: objective.huber_c,
+        huber_scale: objective.huber_scale,
+        debiased_estimation: objective.debiased_estimation,
+        prior_loss_weight: config.dataset.prior_loss_weight,
+    }
+}
+
+/// First timestep and the one after the last, where only a part is trained.
+fn timestep_range(config: &TimestepConfig, model: &BaseModel) -> Option<(u32, u32)> {
+    let end = config.max.unwrap_or(model.scheduler.num_train_timesteps);
+    config
+        .is_limited()
+        .then_some((config.min as u32, end as u32))
 }
 
 fn name_of(path: &Path) -> Option<String> {

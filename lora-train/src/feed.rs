@@ -1,13 +1,15 @@
 use burn::tensor::{Device, Tensor};
 use lora_core::BaseModel;
-use lora_data::{CaptionConfig, DataError, Dataset, Exposure};
+use lora_data::{CaptionConfig, DataError, Dataset, Exposure, exposures_per_epoch};
 
 use crate::{
-    Batch, BatchText, TextCache,
+    Batch, BatchText, NoiseDraws, TextCache,
     config::{LatentDraw, TrainConfig},
     latents::{LatentCache, Moments, encode},
-    random::{Purpose, below, normal_tensor},
+    noise_draws::NoisePlan,
+    random::{Purpose, normal_tensor},
     showing_rules,
+    timestep_draw::TimestepDraw,
 };
 
 /// Turns planned showings into batches: captions to ids, latents, noise and timesteps, each a pure function of
@@ -19,8 +21,9 @@ pub struct Feed {
     caption: CaptionConfig,
     chunks: usize,
     draw: LatentDraw,
+    noise: NoisePlan,
+    timesteps: TimestepDraw,
     seed: u64,
-    timesteps: usize,
     device: Device,
 }
 
@@ -33,6 +36,11 @@ pub struct FeedAt {
     pub step: u64,
     /// Optimiser steps of the whole run.
     pub steps: u64,
+}
+
+/// One number for each showing of the run; an epoch has far fewer than 2³².
+fn key(at: FeedAt, showing: &Exposure) -> u64 {
+    (at.epoch << 32) | showing.ordinal
 }
 
 impl Feed {
@@ -50,8 +58,9 @@ impl Feed {
             caption: config.dataset.caption.clone(),
             chunks: config.model.chunks(),
             draw: config.train.latents,
+            noise: NoisePlan::new(&config.objective),
+            timesteps: TimestepDraw::new(&config.timesteps, timesteps, config.train.seed),
             seed: config.train.seed,
-            timesteps,
             device: device.clone(),
         }
     }
@@ -69,8 +78,7 @@ impl Feed {
         at: FeedAt,
         showings: &[Exposure],
     ) -> Result<Batch, DataError> {
-        // One number for each showing of the run; an epoch has far fewer than 2³².
-        let key = |showing: &Exposure| (at.epoch << 32) | showing.ordinal;
+        let key = |showing: &Exposure| key(at, showing);
         let moments: Vec<Moments> = showings
             .iter()
             .map(|showing| self.moments(model, data, at, showing))
@@ -100,18 +108,8 @@ impl Feed {
             latents: Tensor::cat(latents.collect(), 0),
             noise: normal(Purpose::Noise, &Moments::shape),
             noise_offset: normal(Purpose::NoiseOffset, &|moments| [moments.shape()[0], 1, 1]),
-            timesteps: showings
-                .iter()
-                .map(|showing| {
-                    below(
-                        Purpose::Timestep,
-                        self.seed,
-                        key(showing),
-                        0,
-                        self.timesteps,
-                    )
-                })
-                .collect(),
+            draws: self.noise_draws(showings.iter().map(key), &moments),
+            timesteps: self.timesteps(data, at, showings),
             text: match self.texts.as_ref().and_then(|texts| texts.batch(&captions)) {
                 Some(states) => BatchText::States(states),
                 None => BatchText::Ids(model.text.tokenize(&captions, self.chunks)),
@@ -142,6 +140,28 @@ impl Feed {
         let pixels = data.pixels(showing.index, &view)?;
         let encoded = encode(&pixels, &model.vae, &self.device);
         Ok(encoded.scaled(self.latents.scaling_factor()))
+    }
+
+    fn noise_draws(&self, keys: impl Iterator<Item = u64>, moments: &[Moments]) -> NoiseDraws {
+        let keys: Vec<u64> = keys.collect();
+        let Some(first) = moments.first() else {
+            return NoiseDraws::default();
+        };
+        self.noise
+            .draw(self.seed, &keys, first.shape(), &self.device)
+    }
+
+    fn timesteps(&self, data: &dyn Dataset, at: FeedAt, showings: &[Exposure]) -> Vec<usize> {
+        let before = if self.timesteps.is_stratified() {
+            at.epoch.saturating_sub(1) * exposures_per_epoch(data.entries())
+        } else {
+            0
+        };
+        let timestep = |showing: &Exposure| {
+            let place = before + showing.ordinal;
+            self.timesteps.at(key(at, showing), place)
+        };
+        showings.iter().map(timestep).collect()
     }
 
     /// The masks of a batch, with ones for pictures that have none; `None` where no picture has one.

@@ -12,7 +12,7 @@ use safetensors::Dtype;
 use thiserror::Error;
 
 use crate::{
-    Batch, BatchText, Denoising, LatentStore,
+    Batch, BatchText, Denoising, LatentStore, NoiseDraws,
     config::{HeldoutConfig, LatentDraw, ObjectiveConfig, TrainConfig},
     latents::{Moments, encoded_once},
     random::{Purpose, normal_tensor},
@@ -131,6 +131,7 @@ fn batches_of_a_size(
             latents: Tensor::cat(pictures.collect(), 0),
             noise_offset: Tensor::zeros([indices.len(), channels, 1, 1], &noise.device()),
             noise,
+            draws: NoiseDraws::default(),
             timesteps: vec![timestep; indices.len()],
             text: texts[place].clone(),
             sizes: indices.iter().map(|&index| latents[index].sizes).collect(),

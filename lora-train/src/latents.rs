@@ -208,6 +208,7 @@ fn sizes(pixels: &Pixels) -> [f32; 6] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::recorded::tensors;
 
     #[test]
     fn only_views_that_showings_have_are_kept() {
@@ -227,6 +228,16 @@ mod tests {
                     assert_eq!(flipped, fixed.contains(&View::flipped()), "{augment:?}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn masks_are_scaled_as_pytorch_does() {
+        let data = tensors("objective/objective.safetensors");
+        let found = area_means(&data.values("area.pixels"), 34, [4, 5]);
+        for (found, expected) in found.iter().zip(data.values("area.means")) {
+            // Sums of some 60 numbers below 1.
+            assert!((found - expected).abs() < 1e-6, "{found} {expected}");
         }
     }
 

@@ -35,6 +35,8 @@ pub mod lint;
 mod lora_folder;
 mod meter;
 mod network_entries;
+mod noise_draws;
+mod normal_quantile;
 mod objective;
 pub mod picture;
 mod plan;
@@ -43,7 +45,10 @@ mod prompt_file;
 mod prompt_loras;
 mod prompt_option;
 mod provenance;
+mod pyramid_noise;
 mod random;
+#[cfg(test)]
+mod recorded;
 mod run;
 mod run_folder;
 mod run_record;
@@ -51,6 +56,7 @@ mod run_report;
 mod short_hash;
 mod showing_rules;
 mod text_cache;
+mod timestep_draw;
 mod trainer;
 
 pub use batch::{Batch, BatchText};
@@ -80,7 +86,8 @@ pub use inspection::{
 pub use latents::LatentCache;
 pub use learner::Learner;
 pub use lora_folder::{LoraFolder, LoraNameError};
-pub use objective::{Denoising, Objective};
+pub use noise_draws::NoiseDraws;
+pub use objective::{Denoising, Objective, ObjectiveError};
 pub use plan::{PicturePlan, Plan, PlanError};
 pub use prompt::{Prompt, PromptError};
 pub use prompt_file::PromptFileError;

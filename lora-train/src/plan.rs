@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use crate::{
     BucketPlan, FolderPlan, FramingPlan, Prompt, TrainError, bucket_plans,
-    config::TrainConfig,
+    config::{TrainConfig, changed_settings},
     ema::averaged_twice,
     folder_plans,
     learning_rates::{rate_notes, rate_problems},
@@ -37,6 +37,12 @@ pub struct Plan {
     pub buckets: Vec<BucketPlan>,
     /// The folders, with what each takes of an epoch.
     pub folders: Vec<FolderPlan>,
+    /// Settings of the loss that are not at their defaults.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub objective: Vec<String>,
+    /// Settings of the timesteps that are not at their defaults.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub timesteps: Vec<String>,
     /// What is odd about the dataset, worst first.
     pub findings: Vec<Finding>,
     /// What was inferred or looks odd, in words.
@@ -163,6 +169,8 @@ impl Plan {
             pictures,
             buckets: bucket_plans(data, config.train.batch_size),
             folders: folder_plans(data),
+            objective: changed_settings(&config.objective),
+            timesteps: changed_settings(&config.timesteps),
             findings: lint(config, data, tokenizer),
             notes: [notes, &rate_notes(config)].concat(),
         })
@@ -257,17 +265,6 @@ pub(crate) fn problems(config: &TrainConfig) -> Vec<String> {
         "heldout.timesteps is 0; use at least 1, usually 16",
     );
     require(
-        config
-            .objective
-            .min_snr_gamma
-            .is_none_or(|gamma| gamma.is_finite() && gamma > 0.0),
-        "objective.min_snr_gamma must be above 0, usually 5; leave it out for no weighting",
-    );
-    require(
-        config.objective.noise_offset.is_none_or(f64::is_finite),
-        "objective.noise_offset must be a number, usually 0.03 to 0.1",
-    );
-    require(
         config.preview.steps > 0 && config.preview.guidance.is_finite(),
         "preview.steps must be at least 1 and preview.guidance a number, usually 20 and 7",
     );
@@ -298,7 +295,7 @@ pub(crate) fn problems(config: &TrainConfig) -> Vec<String> {
     problems
 }
 
-/// What is wrong with adapters, optimiser, schedule and prompts, each in its own words.
+/// What is wrong with adapters, optimiser, schedule, objective and prompts, each in its own words.
 fn part_problems(config: &TrainConfig) -> Vec<String> {
     let mut problems = Vec::new();
     match config.lora.check() {
@@ -327,6 +324,9 @@ fn part_problems(config: &TrainConfig) -> Vec<String> {
             .into_iter()
             .flat_map(|errors| settings("schedule", errors)),
     );
+    problems.extend(config.timesteps.problems(None));
+    let objective = config.objective.problems();
+    problems.extend(objective.iter().map(|error| format!("objective: {error}")));
     for line in &config.preview.prompts {
         match Prompt::parse(line, &config.preview).and_then(|prompt| prompt.positive()) {
             Err(error) => problems.push(format!("preview.{error}")),

@@ -21,6 +21,18 @@ pub(crate) enum Purpose {
     Sampling = 105,
     /// The noise of the held-out measure.
     Heldout = 106,
+    /// By how much the levels of pyramid noise shrink.
+    PyramidFactor = 107,
+    /// The levels of pyramid noise.
+    PyramidNoise = 108,
+    /// The part of the noise offset that a showing gets.
+    OffsetStrength = 109,
+    /// What disturbs the input.
+    Perturbation = 110,
+    /// The part of it that a showing gets.
+    PerturbationStrength = 111,
+    /// Where stratified timesteps begin.
+    TimestepShift = 112,
 }
 
 /// A stream keyed by a purpose and three numbers.
@@ -50,6 +62,16 @@ pub(crate) fn normal(
 /// A whole number below `end`.
 pub(crate) fn below(purpose: Purpose, seed: u64, first: u64, second: u64, end: usize) -> usize {
     stream(purpose, seed, first, second).random_range(0..end)
+}
+
+/// A number from 0 to below 1.
+pub(crate) fn uniform(purpose: Purpose, seed: u64, first: u64, second: u64) -> f64 {
+    stream(purpose, seed, first, second).random()
+}
+
+/// 64 random bits.
+pub(crate) fn bits(purpose: Purpose, seed: u64, first: u64, second: u64) -> u64 {
+    stream(purpose, seed, first, second).random()
 }
 
 /// A standard normal tensor `[1, channels, height, width]`.

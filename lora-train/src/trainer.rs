@@ -216,6 +216,7 @@ impl Trainer {
             .schedule
             .build(plan.steps)
             .map_err(|errors| settings("schedule", errors))?;
+        misfits(&config, &model)?;
         let objective = Denoising::new(&config.objective, &model, config.model.clip_skip);
         Ok(Self {
             config,
@@ -323,6 +324,20 @@ impl Trainer {
 pub(crate) fn varies(data: &dyn Dataset) -> bool {
     let mut subsets = data.subsets().iter();
     subsets.any(|subset| subset.augment.color || subset.augment.random_crop)
+}
+
+/// Settings that this model cannot be trained with.
+fn misfits(config: &TrainConfig, model: &BaseModel) -> Result<(), PlanError> {
+    let length = model.scheduler.num_train_timesteps;
+    let mut problems = config.timesteps.problems(Some(length));
+    if let Err(errors) = Denoising::check(&config.objective, model) {
+        problems.extend(errors.iter().map(|error| format!("objective: {error}")));
+    }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(PlanError { problems })
+    }
 }
 
 /// What a user may not expect of this model with these settings.

@@ -101,6 +101,7 @@ fn text(config: &TrainConfig, plan: &RunPlan, all: bool) -> Vec<String> {
         format!("rank {}, alpha {}", config.lora.rank, config.lora.alpha),
         format!("resolution {}", config.dataset.resolution),
     ];
+    lines.extend(plan_text::settings(plan));
     lines.extend(longest.map(|picture| {
         format!(
             "longest caption {} tokens of {}",

@@ -37,6 +37,32 @@ fn a_program_can_read_it() {
 }
 
 #[test]
+fn what_is_not_usual_about_the_loss_is_told() {
+    let (folder, path) = training_folder();
+    let path = path.display().to_string();
+    let plan = |settings: &[&str]| {
+        let set = settings.iter().flat_map(|setting| ["--set", setting]);
+        let all = ["plan", &path, "--device", "cpu"].into_iter().chain(set);
+        transcript(folder.path(), &all.collect::<Vec<_>>())
+    };
+    assert!(!plan(&[]).contains("timesteps"));
+    let told = plan(&[
+        "objective.loss_type=huber",
+        "objective.huber_c=0.2",
+        "timesteps.max=800",
+        "objective.weight_table={ by = 'timestep', points = [[0, 1], [999, 0.5]] }",
+    ]);
+    let line = "objective huber_c = 0.2, loss_type = \"huber\", weight_table = ";
+    assert!(told.contains(line), "{told}");
+    assert!(told.contains("\ntimesteps max = 800\n"), "{told}");
+    let refused = plan(&["objective.p2_gamma=1", "objective.min_snr_gamma=5"]);
+    assert!(
+        refused.contains("objective: `min_snr_gamma` and `p2_gamma`"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn an_epoch_can_be_listed() {
     let (folder, path) = training_folder();
     let plan = |more: &[&str]| {

@@ -43,3 +43,35 @@ impl Sinusoidal {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::safetensors_file::SafetensorsFile;
+
+    #[test]
+    fn sizes_are_embedded_as_in_sd_scripts() {
+        let golden = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../testdata/golden/schedules/noise.safetensors"
+        );
+        let golden = SafetensorsFile::open(golden).expect("golden data");
+        let values = |name: &str| -> Vec<f32> {
+            let stored = golden.read(name).expect("a tensor");
+            stored.to_f32().expect("floats")
+        };
+        let waves = Sinusoidal {
+            channels: 256,
+            flip_sin_to_cos: true,
+            freq_shift: 0.0,
+        };
+        let sizes = values("sdxl_size_embedding.in");
+        let found = waves.embed(&sizes, &Device::flex()).into_data();
+        let expected = values("sdxl_size_embedding.out");
+        assert_eq!(found.num_elements(), expected.len());
+        for (found, expected) in found.iter::<f32>().zip(expected) {
+            // An angle up to 1,024 in f32 is good to 6e-5.
+            assert!((found - expected).abs() < 1e-4, "{found} {expected}");
+        }
+    }
+}

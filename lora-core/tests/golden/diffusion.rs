@@ -33,6 +33,44 @@ fn schedule_equals_diffusers() {
     }
 }
 
+/// 1 − ᾱ(t) / ᾱ(t − 1), which nothing but this test asks for.
+fn betas(schedule: &NoiseSchedule) -> Vec<f64> {
+    let alphas = schedule.alphas_cumprod();
+    let before = [1.0].iter().chain(alphas);
+    before
+        .zip(alphas)
+        .map(|(before, alpha)| 1.0 - alpha / before)
+        .collect()
+}
+
+#[test]
+fn betas_equal_diffusers() {
+    let golden = Golden::open("schedules/noise.safetensors");
+    for (name, rescale_betas_zero_snr) in [("betas", false), ("zero_snr.betas", true)] {
+        let schedule = NoiseSchedule::new(&SchedulerConfig {
+            rescale_betas_zero_snr,
+            ..SchedulerConfig::default()
+        });
+        let expected = golden.values(name);
+        assert_eq!(expected.len(), 1000);
+        for (timestep, (found, expected)) in betas(&schedule).iter().zip(expected).enumerate() {
+            // The reference's rescaled betas are quotients of f32 ᾱ, small ones near the end: their absolute error grows
+            // with 1 / √ᾱ.
+            let alpha = schedule.alphas_cumprod()[timestep].max(1e-9);
+            let limit = if rescale_betas_zero_snr {
+                1e-6 / alpha.sqrt()
+            } else {
+                1e-8
+            };
+            let difference = (found - f64::from(expected)).abs();
+            assert!(
+                difference < limit.max(1e-8),
+                "{name} {timestep}: {found} {expected}"
+            );
+        }
+    }
+}
+
 #[test]
 fn noise_and_velocity_equal_diffusers() {
     let golden = Golden::open("schedules/noise.safetensors");

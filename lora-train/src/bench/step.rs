@@ -10,7 +10,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::{Parameters, forget_peak_resident, peak_resident};
-use crate::{Batch, BatchText, Denoising, Learner, config::ObjectiveConfig};
+use crate::{Batch, BatchText, Denoising, Learner, NoiseDraws, config::ObjectiveConfig};
 
 /// A training step to measure.
 #[derive(Clone, Debug, PartialEq)]
@@ -132,6 +132,7 @@ impl StepBench {
             loss_weights: Vec::new(),
             mask: None,
             noise_offset: normal([count, shape[1], 1, 1]),
+            draws: NoiseDraws::default(),
             timesteps: (0..count).map(|item| (item * 997 + 31) % 1000).collect(),
             text: if self.trains_text() {
                 BatchText::Ids(ids)

@@ -1,32 +1,40 @@
 //! A training run as a TOML file describes it. Every number has its default here and nowhere else.
 
 mod cache;
+mod changed;
 mod checkpoint;
 mod ema;
 mod lint;
+mod loss_type;
 mod model;
 mod objective;
 mod output;
 mod preview;
 mod read;
+mod timesteps;
 mod train;
+mod weight_table;
 
 use lora_core::adapter::Target;
 use serde::{Deserialize, Serialize};
 
 pub use cache::CacheConfig;
+pub use changed::changed_settings;
 pub use checkpoint::CheckpointConfig;
 pub use ema::EmaConfig;
 pub use lint::LintConfig;
 pub use lora_core::adapter::LoraSpec;
 pub use lora_data::DatasetConfig;
 pub use lora_optim::{OptimizerConfig, Schedule, ScheduleConfig, ScheduleKind, Warmup};
+pub use loss_type::{HuberSchedule, LossType};
 pub use model::ModelConfig;
 pub use objective::ObjectiveConfig;
 pub use output::OutputConfig;
 pub use preview::{HeldoutConfig, PreviewConfig};
 pub use read::ConfigError;
+pub use timesteps::{TimestepConfig, TimestepDistribution};
 pub use train::{LatentDraw, LoopConfig};
+pub use weight_table::{WeightAxis, WeightTable};
 
 /// A whole training run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -48,6 +56,8 @@ pub struct TrainConfig {
     pub ema: EmaConfig,
     /// What the loss is.
     pub objective: ObjectiveConfig,
+    /// Which timesteps are trained.
+    pub timesteps: TimestepConfig,
     /// Files written.
     pub output: OutputConfig,
     /// What a run puts down to be able to go on.

@@ -5,6 +5,7 @@ mod averaged;
 mod devices;
 mod ema;
 mod frozen;
+mod objective;
 mod optimizer_runs;
 mod pictures;
 mod prompt_loras;

@@ -8,7 +8,7 @@ use lora_core::{
     safetensors_file::SafetensorsFile, text_encoder::TokenRows,
 };
 use lora_optim::{Optimizer, OptimizerConfig};
-use lora_train::{Batch, BatchText, Learner};
+use lora_train::{Batch, BatchText, Learner, NoiseDraws};
 use serde::Deserialize;
 
 pub fn path(name: &str) -> PathBuf {
@@ -171,6 +171,7 @@ pub fn batch(profile: &TrainProfile, learner: &Learner, inputs: &Golden, step: u
         loss_weights: Vec::new(),
         mask: None,
         noise_offset: inputs.row("noise_offset_draw", step, [count, 4, 1, 1]),
+        draws: NoiseDraws::default(),
         timesteps: timesteps
             .iter()
             .map(|&timestep| timestep as usize)

@@ -64,6 +64,7 @@ fn adamw_with_min_snr_clip_skip_noise_offset_and_cosine() {
         objective: ObjectiveConfig {
             min_snr_gamma: Some(5.0),
             noise_offset: Some(0.05),
+            ..ObjectiveConfig::default()
         },
         schedule: ScheduleConfig {
             kind: ScheduleKind::Cosine,

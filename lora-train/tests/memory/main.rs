@@ -13,7 +13,7 @@ use lora_core::{
 };
 use lora_optim::{OptimizerConfig, Rates};
 use lora_train::{
-    Batch, BatchText, Denoising, Learner,
+    Batch, BatchText, Denoising, Learner, NoiseDraws,
     bench::{forget_peak_resident, peak_resident},
     config::ObjectiveConfig,
 };
@@ -129,6 +129,7 @@ fn two_hundred_steps_end_where_twenty_did() {
         loss_weights: Vec::new(),
         mask: None,
         noise_offset: normal([1, 4, 1, 1]),
+        draws: NoiseDraws::default(),
         timesteps: vec![300],
         text: BatchText::Ids(TokenIds {
             chunks: 1,

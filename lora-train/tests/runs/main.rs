@@ -8,6 +8,7 @@ mod datasets;
 mod disk_cache;
 mod families;
 mod groups;
+mod objective;
 mod optimizers;
 mod resume;
 
