@@ -10,6 +10,7 @@ mod families;
 mod groups;
 mod objective;
 mod optimizers;
+mod own_parts;
 mod resume;
 
 use std::{
