@@ -1,12 +1,15 @@
 //! What a run puts on the disk beside its metrics: LoRA files, previews and held-out measures.
 
-use std::path::Path;
+use std::{fs, path::Path};
+
+use atomic_file::WriteError;
 
 use lora_core::lora_file::{Privacy, SideFile, Written};
 
 use crate::{
-    Event, Provenance, SourceFile, TrainError, draw, facts::now, infotext::infotext,
-    network_entries::network_entries, picture::png, run::Run, short_hash,
+    Event, Provenance, RankedFile, SourceFile, TrainError, draw, facts::now, infotext::infotext,
+    network_entries::network_entries, picture::png, ranking, run::Run, run_folder::BEST_FILE,
+    short_hash,
 };
 
 impl Run<'_> {
@@ -18,6 +21,14 @@ impl Run<'_> {
         let path = self.folder.epoch_file(epoch);
         self.save(&path, epoch)?;
         let loss = self.outcome.heldout.last().map(|(_, loss)| *loss);
+        let ranked = &mut self.outcome.ranked;
+        ranked.retain(|file| file.path != path);
+        ranked.push(RankedFile {
+            epoch,
+            step: self.outcome.steps,
+            path: path.clone(),
+            heldout_loss: loss,
+        });
         if let Some(loss) = loss
             && self.outcome.best_loss.is_none_or(|best| loss < best)
         {
@@ -134,7 +145,35 @@ impl Run<'_> {
         if let Some(heldout) = &self.heldout {
             let heldout_loss = heldout.measure(self.model());
             self.outcome.heldout.push((step, heldout_loss));
+            self.outcome.ended_early = self.has_stopped_falling();
             self.tell(&Event::Measured { step, heldout_loss })?;
+        }
+        Ok(())
+    }
+
+    /// Whether the config's patience with the held-out loss is at its end.
+    fn has_stopped_falling(&self) -> bool {
+        let losses = self.outcome.heldout.iter().map(|(_, loss)| *loss);
+        let best = losses
+            .clone()
+            .enumerate()
+            .min_by(|(_, a), (_, b)| a.total_cmp(b))
+            .map_or(0, |(index, _)| index);
+        let since_best = losses.len().saturating_sub(best + 1);
+        let patience = self.config.heldout.patience;
+        patience.is_some_and(|patience| since_best >= patience.get())
+    }
+
+    /// Writes `ranking.csv` and, where there is a held-out loss to go by, `best.safetensors`.
+    pub(crate) fn save_ranking(&mut self) -> Result<(), TrainError> {
+        let csv = ranking::to_csv(&self.outcome.ranked);
+        self.folder.write("ranking.csv", csv.as_bytes())?;
+        if let Some(best) = &self.outcome.best {
+            let bytes = fs::read(best).map_err(|source| WriteError {
+                path: best.clone(),
+                source,
+            })?;
+            self.folder.write(BEST_FILE, &bytes)?;
         }
         Ok(())
     }

@@ -47,6 +47,7 @@ mod prompt_option;
 mod provenance;
 mod pyramid_noise;
 mod random;
+mod ranking;
 #[cfg(test)]
 mod recorded;
 mod run;
@@ -93,6 +94,7 @@ pub use prompt::{Prompt, PromptError};
 pub use prompt_file::PromptFileError;
 pub use prompt_loras::{PromptLoras, PromptLorasError};
 pub use provenance::{Provenance, SourceFile, UsedLora};
+pub use ranking::RankedFile;
 pub use run_folder::RunFolder;
 pub use run_record::RunRecord;
 pub use run_report::{ReportError, RunReport, RunSummary};

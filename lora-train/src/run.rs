@@ -197,6 +197,7 @@ impl<'a> Run<'a> {
         self.rate_factor = record.rate_factor;
         self.outcome = Outcome {
             stopped: false,
+            ended_early: false,
             ..record.outcome
         };
         Ok(())
@@ -223,6 +224,9 @@ impl<'a> Run<'a> {
         }
         let (first, done) = self.position;
         'epochs: for epoch in first..=self.plan.epochs {
+            if self.outcome.ended_early {
+                break;
+            }
             self.outcome.epochs = epoch;
             let batches = epoch_plan(
                 self.data.as_ref(),
@@ -235,6 +239,7 @@ impl<'a> Run<'a> {
             for batches in batches.chunks(accumulation).skip(done) {
                 self.obey()?;
                 if self.stopping
+                    || self.outcome.ended_early
                     || self.handle.is_stopping()
                     || self.outcome.steps == self.plan.steps
                 {
@@ -259,11 +264,12 @@ impl<'a> Run<'a> {
             }
         }
         self.report()?;
-        self.outcome.stopped = self.outcome.steps < self.plan.steps;
+        self.outcome.stopped = self.outcome.steps < self.plan.steps && !self.outcome.ended_early;
         if !self.outcome.stopped {
             self.put_down()?;
-            self.save_epoch(self.plan.epochs)?;
+            self.save_epoch(self.outcome.epochs)?;
             self.save_last()?;
+            self.save_ranking()?;
         } else if self.outcome.steps > 0 {
             self.put_down()?;
             self.save_step()?;

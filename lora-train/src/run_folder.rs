@@ -8,6 +8,9 @@ use atomic_file::{WriteError, write_atomically};
 
 use crate::{Event, config::TrainConfig};
 
+/// A copy of the file of the epoch with the lowest held-out loss.
+pub(crate) const BEST_FILE: &str = "best.safetensors";
+
 /// The folder of one run: saved files, `previews/`, `metrics.jsonl` and `resolved.toml`, the config with all its defaults
 /// and with absolute paths.
 #[derive(Debug)]
@@ -201,7 +204,8 @@ fn earlier_files(folder: &Path, name: &str) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let is_picture = |file: &str| file.starts_with("step") && file.ends_with(".png");
     let is_checkpoint = |file: &str| file.starts_with("step") && file.ends_with(".state");
-    let is_own = |file: &str| file == "metrics.jsonl" || is_saved_file(file, name);
+    let is_own =
+        |file: &str| ["metrics.jsonl", BEST_FILE].contains(&file) || is_saved_file(file, name);
     let kinds: [(PathBuf, &dyn Fn(&str) -> bool); 3] = [
         (folder.to_path_buf(), &is_own),
         (folder.join("previews"), &is_picture),

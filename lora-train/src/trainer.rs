@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::{
     BadStep, CacheError, CacheUse, Denoising, DeviceError, Event, Flow, Handle, HeldoutError,
-    Objective, Observer, Plan, PlanError, PromptError, Resume, ResumeError, RunFolder,
+    Objective, Observer, Plan, PlanError, PromptError, RankedFile, Resume, ResumeError, RunFolder,
     config::TrainConfig, frozen::Frozen, picture::png::PngError, run::Run,
 };
 
@@ -53,8 +53,14 @@ pub struct Outcome {
     pub loss: f64,
     /// Held-out losses by step.
     pub heldout: Vec<(u64, f64)>,
+    /// Whether it ended before its last step because the held-out loss had stopped falling.
+    #[serde(default)]
+    pub ended_early: bool,
     /// Files of finished epochs, in order.
     pub files: Vec<PathBuf>,
+    /// The same with their held-out losses.
+    #[serde(default)]
+    pub ranked: Vec<RankedFile>,
     /// The last file.
     pub last: Option<PathBuf>,
     /// The file of a finished epoch with the lowest held-out loss.

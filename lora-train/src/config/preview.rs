@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{num::NonZeroUsize, path::PathBuf};
 
 use lora_core::diffusion::SamplerKind;
 use serde::{Deserialize, Serialize};
@@ -45,6 +45,10 @@ pub struct HeldoutConfig {
     pub every: u64,
     /// Timesteps of the measure, evenly spaced.
     pub timesteps: usize,
+    /// End the run when so many measures in a row were no better than the best before them; unset means to train to the
+    /// end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<NonZeroUsize>,
     /// A safetensors file with `noise [timesteps, pictures, channels, height, width]` and `timesteps`, to measure
     /// exactly as another program did; unset means noise of the run's seed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,6 +61,7 @@ impl Default for HeldoutConfig {
             folder: None,
             every: 100,
             timesteps: 16,
+            patience: None,
             noise: None,
         }
     }

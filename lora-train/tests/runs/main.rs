@@ -3,6 +3,7 @@
 
 mod adapters;
 mod bad_steps;
+mod choosing;
 mod commands;
 mod datasets;
 mod disk_cache;
