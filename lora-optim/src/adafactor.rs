@@ -138,16 +138,18 @@ impl Optimizer for Adafactor {
             let of_row = moments.rows.clone() / moments.rows.clone().mean_dim(0);
             let update = grad / of_row.sqrt() / moments.columns.clone().sqrt();
             let too_long = (size(update.clone()) / config.clip_threshold).clamp_min(1.0);
-            let mut step = too_long.recip() * config.step_size(moments.time, rates.at(key));
-            let mut decay = step.ones_like()
-                * (config.step_size(moments.time, rates.at(key)) * config.weight_decay);
-            if config.scale_parameter {
-                let scale = size(param.clone()).clamp_min(config.eps[1]);
-                step = step * scale.clone();
-                decay = decay * scale;
-            }
+            let step_size = config.step_size(moments.time, rates.at(key));
+            let scale = config
+                .scale_parameter
+                .then(|| size(param.clone()).clamp_min(config.eps[1]));
+            let scaled = |number: Tensor<2>| match &scale {
+                Some(scale) => number * scale.clone(),
+                None => number,
+            };
+            let step = scaled(too_long.recip() * step_size);
             let mut moved = param.clone();
             if config.weight_decay > 0.0 {
+                let decay = scaled(step.ones_like() * (step_size * config.weight_decay));
                 moved = moved.clone() - moved * decay;
             }
             *param = moved - update * step;

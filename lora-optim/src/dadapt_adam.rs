@@ -112,6 +112,10 @@ impl GroupRule for DadaptAdamConfig {
         };
         let step = old.d.clone() * (rate * correction);
 
+        // Once for the group, not for each matrix.
+        let new_way = step.clone() * (1.0 - decay);
+        let new_first = step.clone() * (1.0 - beta1);
+        let weight_decay = step.clone() * config.weight_decay;
         let (mut products, mut lengths) = (Vec::new(), Vec::new());
         for (key, param) in &members {
             let Some(mut grad) = grads.remove(*key) else {
@@ -127,10 +131,10 @@ impl GroupRule for DadaptAdamConfig {
             });
             let preconditioned = old.way.clone() / (old.second.clone().sqrt() + config.eps);
             products.push((grad.clone() * preconditioned).sum());
-            let way = old.way * decay + grad.clone() * (step.clone() * (1.0 - decay));
+            let way = old.way * decay + grad.clone() * new_way.clone();
             lengths.push(way.clone().abs().sum());
             let moments = Moments {
-                first: old.first * beta1 + grad.clone() * (step.clone() * (1.0 - beta1)),
+                first: old.first * beta1 + grad.clone() * new_first.clone(),
                 second: old.second * beta2 + grad.square() * (1.0 - beta2),
                 way,
             };
@@ -151,7 +155,7 @@ impl GroupRule for DadaptAdamConfig {
             };
             let mut moved = param.clone();
             if config.weight_decay != 0.0 && config.decouple {
-                moved = moved.clone() - moved * (step.clone() * config.weight_decay);
+                moved = moved.clone() - moved * weight_decay.clone();
             }
             *param = moved - moments.first.clone() / (moments.second.clone().sqrt() + config.eps);
         }

@@ -88,6 +88,10 @@ impl GroupRule for DadaptLionConfig {
         });
         let step = old.d.clone() * rate;
 
+        // Once for the group, not for each matrix.
+        let new_way = step.clone() * (1.0 - decay);
+        let new_mean = step.clone() * (1.0 - beta2);
+        let weight_decay = step.clone() * config.weight_decay;
         let (mut products, mut lengths) = (Vec::new(), Vec::new());
         for (key, param) in members {
             let Some(grad) = grads.remove(key) else {
@@ -100,14 +104,14 @@ impl GroupRule for DadaptLionConfig {
             let direction = (old.mean.clone() * beta1 + grad.clone() * (1.0 - beta1)).sign();
             let mut moved = param.clone();
             if config.weight_decay != 0.0 {
-                moved = moved.clone() - moved * (step.clone() * config.weight_decay);
+                moved = moved.clone() - moved * weight_decay.clone();
             }
             *param = moved - direction.clone() * step.clone();
             products.push((direction.clone() * old.way.clone()).sum());
-            let way = old.way * decay + direction * (step.clone() * (1.0 - decay));
+            let way = old.way * decay + direction * new_way.clone();
             lengths.push(way.clone().abs().sum());
             let momentum = Momentum {
-                mean: old.mean * beta2 + grad * (step.clone() * (1.0 - beta2)),
+                mean: old.mean * beta2 + grad * new_mean.clone(),
                 way,
             };
             memory.matrices.put(key, param.dims(), momentum);

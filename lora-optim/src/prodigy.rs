@@ -168,6 +168,9 @@ impl GroupRule for ProdigyConfig {
                 step.clone()
             };
 
+        // Once for the group, not for each matrix.
+        let new_first = d.clone() * (1.0 - beta1);
+        let new_second = d.clone() * d * (1.0 - beta2);
         let (mut products, mut lengths) = (Vec::new(), Vec::new());
         for (key, param) in &members {
             let Some(mut grad) = grads.remove(*key) else {
@@ -187,9 +190,8 @@ impl GroupRule for ProdigyConfig {
             let way = old.way * beta3 + grad.clone() * weight.clone();
             lengths.push(way.clone().abs().sum());
             let moments = Moments {
-                first: old.first * beta1 + grad.clone() * (d.clone() * (1.0 - beta1)),
-                second: old.second * beta2
-                    + grad.square() * (d.clone() * d.clone() * (1.0 - beta2)),
+                first: old.first * beta1 + grad.clone() * new_first.clone(),
+                second: old.second * beta2 + grad.square() * new_second.clone(),
                 way,
                 start: old.start,
             };
@@ -200,15 +202,19 @@ impl GroupRule for ProdigyConfig {
         let numerator = old.numerator.clone() * beta3 + gained;
         let estimate = old.next(numerator, total(lengths), config);
 
+        let (eps, decay) = (
+            estimate.d.clone() * config.eps,
+            step.clone() * config.weight_decay,
+        );
         for (key, param) in members {
             let Some(moments) = memory.matrices.get(key) else {
                 continue;
             };
             let mut moved = param.clone();
             if config.weight_decay != 0.0 && config.decouple {
-                moved = moved.clone() - moved * (step.clone() * config.weight_decay);
+                moved = moved.clone() - moved * decay.clone();
             }
-            let denominator = moments.second.clone().sqrt() + estimate.d.clone() * config.eps;
+            let denominator = moments.second.clone().sqrt() + eps.clone();
             *param = moved - moments.first.clone() / denominator * step.clone();
         }
         memory.groups.put(name, [1, 1], estimate);

@@ -89,9 +89,8 @@ impl Ema {
         let foreign = |name: &str| StateError::Foreign {
             name: name.to_owned(),
         };
-        let steps = match state.scalars.remove(STEPS) {
-            Some(Scalar::UInt(steps)) => steps,
-            _ => return Err(foreign(STEPS)),
+        let Some(Scalar::UInt(steps)) = state.scalars.remove(STEPS) else {
+            return Err(foreign(STEPS));
         };
         let averages = state.take_matrices(AVERAGE, device)?;
         state.finish()?;
