@@ -11,7 +11,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 import sys
 import torch
-from dadaptation import DAdaptAdam, DAdaptSGD
+from dadaptation import DAdaptAdam, DAdaptLion, DAdaptSGD
 from diffusers.training_utils import EMAModel
 from prodigyopt import Prodigy
 from safetensors.torch import load_file, save_file
@@ -102,6 +102,7 @@ def main():
         "dadaptsgd": (lambda p: DAdaptSGD(p, lr=1.0, d0=1e-2), None),
         "dadaptsgd_momentum": (lambda p: DAdaptSGD(p, lr=0.5, momentum=0.9, weight_decay=0.01, d0=1e-2, growth_rate=1.02), None),
         "dadaptadam_growth": (lambda p: DAdaptAdam(p, lr=1.0, weight_decay=0.1, growth_rate=1.05, d0=1e-4), None),
+        "dadaptlion_far": (lambda p: DAdaptLion(p, lr=0.5, weight_decay=0.01, d0=1e-1), None),
         "prodigy_coupled": (lambda p: Prodigy(p, lr=1.0, beta3=0.9, weight_decay=0.1, decouple=False, d0=1e-4, growth_rate=1.02), None),
         "schedulefree": (lambda p: AdamWScheduleFreeReference(p, lr=2.5e-3), None),
         "schedulefree_warmup": (

@@ -18,6 +18,9 @@ const STEPS: usize = 50;
 /// Of the values of this problem, which stay below 1, the last bit is worth 6e-8.
 const ROUNDING: f32 = 5e-7;
 
+/// A few last bits of values of up to 2, each worth 2.4e-7.
+const FAR: f32 = 1e-6;
+
 /// Where one rounding does not feed the next, two last bits.
 const LAST_BITS: f32 = 1.2e-7;
 
@@ -122,6 +125,13 @@ fn dadapt_adam_equals_dadaptation() {
 fn dadapt_lion_equals_dadaptation() {
     let optimizer = OptimizerConfig::DadaptLion(DadaptLionConfig::default());
     compare("dadaptlion", &optimizer, LAST_BITS, |_| 1.0);
+    // So far that the momentum, which the estimate scales, has a say in the signs.
+    let optimizer = OptimizerConfig::DadaptLion(DadaptLionConfig {
+        weight_decay: 0.01,
+        d0: 1e-1,
+        ..DadaptLionConfig::default()
+    });
+    compare("dadaptlion_far", &optimizer, FAR, |_| 0.5);
 }
 
 #[test]
