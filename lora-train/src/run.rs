@@ -267,7 +267,11 @@ impl<'a> Run<'a> {
         self.outcome.stopped = self.outcome.steps < self.plan.steps && !self.outcome.ended_early;
         if !self.outcome.stopped {
             self.put_down()?;
-            self.save_epoch(self.outcome.epochs)?;
+            // A run that ended early has just saved its last epoch.
+            let last = self.outcome.ranked.last().map(|file| file.step);
+            if last != Some(self.outcome.steps) {
+                self.save_epoch(self.outcome.epochs)?;
+            }
             self.save_last()?;
             self.save_ranking()?;
         } else if self.outcome.steps > 0 {
