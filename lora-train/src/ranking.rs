@@ -1,4 +1,4 @@
-use std::path::PathBuf;
+use std::{fmt::Write as _, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -31,8 +31,10 @@ pub(crate) fn to_csv(files: &[RankedFile]) -> String {
             name.into_owned()
         };
         let loss = file.heldout_loss.map(|loss| loss.to_string());
-        csv += &format!(
-            "{},{name},{},{},{}\n",
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            csv,
+            "{},{name},{},{},{}",
             index + 1,
             file.epoch,
             file.step,

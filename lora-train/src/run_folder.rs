@@ -202,16 +202,14 @@ impl RunFolder {
 /// The files that a run of that name, or any run's log, previews and checkpoints, left in the folder; by name.
 fn earlier_files(folder: &Path, name: &str) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    let is_picture = |file: &str| file.starts_with("step") && file.ends_with(".png");
-    let is_checkpoint = |file: &str| file.starts_with("step") && file.ends_with(".state");
     let is_own =
         |file: &str| ["metrics.jsonl", BEST_FILE].contains(&file) || is_saved_file(file, name);
-    let kinds: [(PathBuf, &dyn Fn(&str) -> bool); 3] = [
-        (folder.to_path_buf(), &is_own),
-        (folder.join("previews"), &is_picture),
-        (folder.join("checkpoints"), &is_checkpoint),
-    ];
-    for (folder, is_ours) in kinds {
+    let of_step = |file: &str| file.starts_with("step");
+    for (folder, is_ours) in [
+        (folder.to_path_buf(), &is_own as &dyn Fn(&str) -> bool),
+        (folder.join("previews"), &of_step),
+        (folder.join("checkpoints"), &of_step),
+    ] {
         if !folder.is_dir() {
             continue;
         }

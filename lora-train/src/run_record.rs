@@ -20,7 +20,7 @@ impl RunRecord {
     pub fn note(&mut self, event: &Event<'_>) {
         match *event {
             Event::Stepped(report) => {
-                self.stepped(report.step, (report.loss, report.learning_rate))
+                self.stepped(report.step, (report.loss, report.learning_rate));
             }
             Event::Measured { step, heldout_loss } => self.curve.heldout.push((step, heldout_loss)),
             Event::Saved { step, path, .. } => self.saved(step, path),

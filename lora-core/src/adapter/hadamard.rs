@@ -52,24 +52,20 @@ impl Hadamard {
 
     /// What the change adds to a linear layer's output.
     pub(super) fn linear<const D: usize>(&self, x: Tensor<D>, scale: f32) -> Tensor<D> {
-        match self.as_low_rank() {
-            Some(pair) => pair.linear(x, scale, None),
-            None => {
-                let weight = self.delta(scale).cast(x.dtype());
-                module::linear(x, weight.transpose(), None)
-            }
+        if let Some(pair) = self.as_low_rank() {
+            return pair.linear(x, scale, None);
         }
+        let weight = self.delta(scale).cast(x.dtype());
+        module::linear(x, weight.transpose(), None)
     }
 
     /// What the change adds to a convolution's output.
     pub(super) fn conv2d(&self, x: Tensor<4>, geometry: &ConvGeometry, scale: f32) -> Tensor<4> {
-        match self.as_low_rank() {
-            Some(pair) => pair.conv2d(x, geometry, scale, None),
-            None => {
-                let kernel = geometry.kernel(self.delta(scale)).cast(x.dtype());
-                module::conv2d(x, kernel, None, geometry.options.clone())
-            }
+        if let Some(pair) = self.as_low_rank() {
+            return pair.conv2d(x, geometry, scale, None);
         }
+        let kernel = geometry.kernel(self.delta(scale)).cast(x.dtype());
+        module::conv2d(x, kernel, None, geometry.options.clone())
     }
 
     /// The change as a whole, `[out, in · kernel_height · kernel_width]`.

@@ -18,6 +18,10 @@ pub struct Kronecker {
 
 /// A factor of a Kronecker product: whole, or itself a low-rank pair.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "tensors are handles, and there are two of these for each layer"
+)]
 pub enum KroneckerFactor {
     /// All of it, f32.
     Whole(Tensor<2>),

@@ -46,19 +46,16 @@ impl Magnitude {
             Some(keep) => gain * keep.clone(),
             None => gain,
         };
-        let squares = match change.as_low_rank() {
-            Some(pair) => {
-                let [across, own] = pair.row_squares_gain(weight, scale);
-                (self.frozen_squares.clone() + kept(across + own)).clamp_min(0.0)
-            }
-            None => {
-                let delta = change.delta(scale);
-                let delta = match keep {
-                    Some(keep) => delta * keep.clone().unsqueeze_dim::<2>(1),
-                    None => delta,
-                };
-                row_squares(weight.cast(DType::F32) + delta)
-            }
+        let squares = if let Some(pair) = change.as_low_rank() {
+            let [across, own] = pair.row_squares_gain(weight, scale);
+            (self.frozen_squares.clone() + kept(across + own)).clamp_min(0.0)
+        } else {
+            let delta = change.delta(scale);
+            let delta = match keep {
+                Some(keep) => delta * keep.clone().unsqueeze_dim::<2>(1),
+                None => delta,
+            };
+            row_squares(weight.cast(DType::F32) + delta)
         };
         let [outputs] = squares.dims();
         self.scale.clone().reshape([outputs]) / (squares.sqrt() + EPSILON)

@@ -104,10 +104,12 @@ impl Contents {
     /// What forbids to read the file: as LoRA alone, or as all that can be read.
     pub(super) fn take_problems(&mut self, any: bool) -> Vec<LoraProblem> {
         // What is missing for a LoRA is there in another form.
-        if !self.kinds.is_empty() && !(any && self.is_readable) {
-            return std::mem::take(&mut self.kinds);
+        let all_are_wanted = any && self.is_readable;
+        if self.kinds.is_empty() || all_are_wanted {
+            std::mem::take(&mut self.problems)
+        } else {
+            std::mem::take(&mut self.kinds)
         }
-        std::mem::take(&mut self.problems)
     }
 
     fn detect_family(

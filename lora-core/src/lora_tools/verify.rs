@@ -63,16 +63,16 @@ impl Verification {
     pub fn of(path: impl AsRef<Path>, base: Option<&Checkpoint>) -> Result<Self, VerifyError> {
         let path = path.as_ref();
         let (file, form) = LoraFile::read_any_with_form(path)?;
-        let broken = |broken: fn(ModuleInFile<'_>) -> bool| {
-            let modules = ModuleInFile::all(&file).filter(|(_, module)| broken(*module));
-            modules.map(|(name, _)| name.to_owned()).collect()
-        };
+        let modules = || ModuleInFile::all(&file);
+        let not_finite = modules().filter(|(_, module)| !module.is_finite());
+        let zero = modules().filter(|(_, module)| module.is_zero());
+        let name = |(name, _): (&str, ModuleInFile<'_>)| name.to_owned();
         Ok(Self {
             form,
             family: file.family(),
             modules: file.names().count(),
-            not_finite: broken(|module| !module.is_finite()),
-            zero: broken(|module| module.is_zero()),
+            not_finite: not_finite.map(name).collect(),
+            zero: zero.map(name).collect(),
             not_adapted: not_adapted(&file),
             hashes: HashCheck::of(&SafetensorsFile::open(LoraFile::weights_in(path))?)?,
             misread: LoraFile::misread(path)?,

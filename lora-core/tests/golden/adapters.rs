@@ -218,168 +218,63 @@ fn patterns_that_mean_no_layer_are_all_named() {
     );
 }
 
+fn parsed(text: &str) -> LoraSpec {
+    toml::from_str(text).expect("a spec")
+}
+
 #[test]
 fn settings_that_make_no_sense_are_refused() {
-    let lora = || spec(Algorithm::Lora);
-    let loha = || spec(Algorithm::Loha);
-    let dropout = |hidden, rank, module| DropoutRates {
-        hidden,
-        rank,
-        module,
-    };
-    for (spec, told) in [
+    for (text, told) in [
         (
-            LoraSpec {
-                freeze_down: true,
-                ..loha()
-            },
+            "algorithm = 'loha'\nfreeze_down = true",
             "only LoRA has a down factor",
         ),
+        ("algorithm = 'loha'\nstart = 'pissa'", "only LoRA can start"),
+        ("start = 'pissa'\ndora = true", "dora = true"),
+        ("start = 'pissa'\nfreeze_down = true", "freeze_down"),
+        ("factor = 8", "lora.factor"),
         (
-            LoraSpec {
-                start: LoraStart::Pissa,
-                ..loha()
-            },
-            "only LoRA can start",
-        ),
-        (
-            LoraSpec {
-                start: LoraStart::Pissa,
-                dora: true,
-                ..lora()
-            },
-            "dora = true",
-        ),
-        (
-            LoraSpec {
-                start: LoraStart::Pissa,
-                freeze_down: true,
-                ..lora()
-            },
-            "freeze_down",
-        ),
-        (
-            LoraSpec {
-                factor: Some(8),
-                ..lora()
-            },
-            "lora.factor",
-        ),
-        (
-            LoraSpec {
-                decompose_both: true,
-                ..loha()
-            },
+            "algorithm = 'loha'\ndecompose_both = true",
             "lora.decompose_both",
         ),
+        ("algorithm = 'lokr'\nfactor = 0", "lora.factor is 0"),
+        ("max_norm = 0.0", "lora.max_norm is 0"),
+        ("dropout.hidden = 1.0", "lora.dropout.hidden is 1"),
+        ("dropout.rank = -0.1", "lora.dropout.rank is -0.1"),
+        ("dropout.module = nan", "lora.dropout.module is NaN"),
         (
-            LoraSpec {
-                factor: Some(0),
-                ..spec(Algorithm::Lokr)
-            },
-            "lora.factor is 0",
-        ),
-        (
-            LoraSpec {
-                max_norm: Some(0.0),
-                ..lora()
-            },
-            "lora.max_norm is 0",
-        ),
-        (
-            LoraSpec {
-                dropout: dropout(1.0, 0.0, 0.0),
-                ..lora()
-            },
-            "lora.dropout.hidden is 1",
-        ),
-        (
-            LoraSpec {
-                dropout: dropout(0.0, -0.1, 0.0),
-                ..lora()
-            },
-            "lora.dropout.rank is -0.1",
-        ),
-        (
-            LoraSpec {
-                dropout: dropout(0.0, 0.0, f32::NAN),
-                ..lora()
-            },
-            "lora.dropout.module is NaN",
-        ),
-        (
-            LoraSpec {
-                dropout: dropout(0.1, 0.0, 0.0),
-                ..loha()
-            },
+            "algorithm = 'loha'\ndropout.hidden = 0.1",
             "nothing between two factors",
         ),
+        ("dora = true\ndropout.hidden = 0.1", "dora = true"),
         (
-            LoraSpec {
-                dropout: dropout(0.1, 0.0, 0.0),
-                dora: true,
-                ..lora()
-            },
-            "dora = true",
-        ),
-        (
-            LoraSpec {
-                blocks: vec![rule(&[])],
-                ..lora()
-            },
+            "blocks = [{ layers = [] }]",
             "lora.blocks[0].layers is empty",
         ),
+        ("blocks = [{ layers = ['MID', 'a[b'] }]", "\"a[b\""),
         (
-            LoraSpec {
-                blocks: vec![rule(&["MID", "IN01", "a[b"])],
-                ..lora()
-            },
-            "\"a[b\"",
-        ),
-        (
-            LoraSpec {
-                blocks: vec![
-                    rule(&["MID"]),
-                    BlockRule {
-                        rank: Some(0),
-                        ..rule(&["MID"])
-                    },
-                ],
-                ..lora()
-            },
+            "blocks = [{ layers = ['MID'] }, { layers = ['MID'], rank = 0 }]",
             "lora.blocks[1].rank is 0",
         ),
         (
-            LoraSpec {
-                blocks: vec![BlockRule {
-                    lr: Some(-1.0),
-                    ..rule(&["MID"])
-                }],
-                ..lora()
-            },
+            "blocks = [{ layers = ['MID'], lr = -1.0 }]",
             "lora.blocks[0].lr is -1",
         ),
         (
-            LoraSpec {
-                blocks: vec![BlockRule {
-                    alpha: Some(0.0),
-                    ..rule(&["MID"])
-                }],
-                ..lora()
-            },
+            "blocks = [{ layers = ['MID'], alpha = 0.0 }]",
             "lora.blocks[0].alpha is 0",
         ),
+        (
+            "blocks = [{ layers = ['MID'], conv_rank = 4 }]",
+            "add \"convolution\"",
+        ),
     ] {
-        let refused = spec.check().expect_err(told).to_string();
-        assert!(refused.contains(told), "{told}: {refused}");
+        let refused = parsed(text).check().expect_err(text).to_string();
+        assert!(refused.contains(told), "{text}: {refused}");
     }
-    let all = LoraSpec {
-        dropout: dropout(0.1, 0.2, 0.3),
-        max_norm: Some(1.0),
-        freeze_down: true,
-        ..lora()
-    };
-    all.check().expect("these go together");
+    let all =
+        "dropout = { hidden = 0.1, rank = 0.2, module = 0.3 }\nmax_norm = 1.0\nfreeze_down = true";
+    parsed(all).check().expect("these go together");
 }
 
 /// A model whose adapters are far from nothing.

@@ -53,10 +53,8 @@ pub enum ResumeError {
 }
 
 fn listed(differences: &[Difference]) -> String {
-    let lines = differences.iter();
-    lines
-        .map(|difference| format!("\n  {difference}"))
-        .collect()
+    let lines: Vec<String> = differences.iter().map(Difference::to_string).collect();
+    format!("\n  {}", lines.join("\n  "))
 }
 
 impl ResumeError {
@@ -110,6 +108,9 @@ pub(crate) fn prune(folder: &Path, keep: u64) -> Result<(), WriteError> {
     Ok(())
 }
 
+/// A checkpoint with its path, if there is any, and why newer ones were passed over.
+pub(crate) type Found = (Option<(PathBuf, Checkpoint)>, Vec<ResumeError>);
+
 /// The checkpoint that `resume` means in a run folder, with its path; `None` for the beginning. Also tells of newer ones
 /// that had to be passed over.
 ///
@@ -119,7 +120,7 @@ pub(crate) fn find(
     folder: &Path,
     resume: &Resume,
     sources: &Sources,
-) -> Result<(Option<(PathBuf, Checkpoint)>, Vec<ResumeError>), ResumeError> {
+) -> Result<Found, ResumeError> {
     let mut passed_over = Vec::new();
     let mut found = None;
     match &resume.from {

@@ -229,7 +229,7 @@ fn each_part_of_a_checkpoint_matters() {
                 zero(
                     state,
                     "optimizer:lora_unet_mid_block_attentions_0_proj_in.lora_up",
-                )
+                );
             }),
         ),
         (
@@ -238,7 +238,7 @@ fn each_part_of_a_checkpoint_matters() {
                 zero(
                     state,
                     "params:lora_unet_mid_block_attentions_0_proj_in.lora_up",
-                )
+                );
             }),
         ),
         (

@@ -1,0 +1,102 @@
+//! Putting down what a run needs to go on, and taking it up.
+
+use super::Run;
+use crate::{
+    Outcome, Resume, RunFolder, TrainError,
+    checkpoint::{self, Checkpoint, Record, Sources, Standing},
+    config::TrainConfig,
+};
+
+impl Run<'_> {
+    /// Puts down everything that is needed to go on from here. Waits for the device.
+    pub(super) fn put_down(&mut self) -> Result<(), TrainError> {
+        let keep = self.config.checkpoint.keep;
+        if keep == 0 {
+            return Ok(());
+        }
+        // What is broken already must not take the place of what is not.
+        self.settle()?;
+        self.outcome.seconds = self.seconds();
+        let standing = Standing {
+            outcome: self.outcome.clone(),
+            epoch: self.position.0,
+            steps_of_epoch: self.position.1,
+            started_at: self.facts.training_started_at,
+            metrics: self.folder.metrics_length()?,
+            meter: self.meter.record_of(),
+            rate_factor: self.rate_factor,
+        };
+        let [params, optimizer, ema] = self.learner.states();
+        let checkpoint = Checkpoint {
+            record: Record::new(standing, self.sources.clone()),
+            params: params.unwrap_or_default(),
+            optimizer: optimizer.unwrap_or_default(),
+            ema,
+        };
+        checkpoint::write(self.folder.path(), self.outcome.steps, checkpoint)?;
+        checkpoint::prune(self.folder.path(), keep)?;
+        Ok(())
+    }
+
+    /// Seconds that the run has taken, those before it went on included.
+    pub(super) fn seconds(&self) -> f64 {
+        self.before + self.started.elapsed().as_secs_f64()
+    }
+
+    /// Takes everything up where a checkpoint left it.
+    pub(super) fn go_on(&mut self, checkpoint: Checkpoint) -> Result<(), TrainError> {
+        let Checkpoint {
+            record,
+            params,
+            optimizer,
+            ema,
+        } = checkpoint;
+        self.learner.restore(params, optimizer, ema, &self.device)?;
+        self.meter.restore(record.meter);
+        self.position = (record.epoch, record.steps_of_epoch);
+        self.facts.training_started_at = record.started_at;
+        self.before = record.outcome.seconds;
+        self.rate_factor = record.rate_factor;
+        self.outcome = Outcome {
+            stopped: false,
+            ended_early: false,
+            ..record.outcome
+        };
+        Ok(())
+    }
+}
+
+/// The run folder, and the checkpoint to go on from if there is any.
+pub(super) fn open(
+    config: &TrainConfig,
+    resume: Option<&Resume>,
+    sources: &Sources,
+) -> Result<(RunFolder, Option<Checkpoint>), TrainError> {
+    let Some(resume) = resume else {
+        return Ok((RunFolder::create(config)?, None));
+    };
+    let checkpoint = found(config, resume, sources)?;
+    let folder = match &checkpoint {
+        Some(checkpoint) => RunFolder::resume(config, checkpoint.record.metrics)?,
+        None => RunFolder::begin_again(config)?,
+    };
+    Ok((folder, checkpoint))
+}
+
+/// The checkpoint to go on from, if there is any. Newer ones that cannot be read are told and passed over.
+fn found(
+    config: &TrainConfig,
+    resume: &Resume,
+    sources: &Sources,
+) -> Result<Option<Checkpoint>, TrainError> {
+    let (found, passed_over) = checkpoint::find(&config.output.folder, resume, sources)?;
+    for error in passed_over {
+        tracing::warn!("{error}");
+    }
+    let Some((path, checkpoint)) = found else {
+        tracing::warn!("no checkpoint to go on from; beginning anew");
+        return Ok(None);
+    };
+    tracing::info!(path = %path.display(), steps = checkpoint.record.outcome.steps, "going on");
+    Ok(Some(checkpoint))
+}

@@ -1,0 +1,171 @@
+//! Everything that comes before the first step.
+
+use std::time::Instant;
+
+use burn::tensor::Device;
+use lora_core::{
+    BaseModel,
+    adapter::{self, Injected},
+};
+
+use super::{Run, going_on::open};
+use crate::{
+    DrawSettings, Event, Feed, Flow, Learner, Observer, Outcome, PlanError, Prompt, TrainError,
+    Trainer,
+    checkpoint::Sources,
+    config::TrainConfig,
+    ema::averaged_twice,
+    facts::facts,
+    frozen::Frozen,
+    learning_rates::{learning_rates, part_rates},
+    meter::Meter,
+    trainer::varies,
+};
+
+impl<'a> Run<'a> {
+    /// Makes the run folder, caches the latents and puts fresh adapters into the model.
+    pub(crate) fn start(
+        trainer: Trainer,
+        observer: &'a mut dyn Observer,
+    ) -> Result<Self, TrainError> {
+        let Trainer {
+            config,
+            plan,
+            device,
+            data,
+            heldout,
+            mut model,
+            optimizer,
+            schedule,
+            objective,
+            handle,
+            resume,
+        } = trainer;
+        // A config's own optimiser was checked with the plan; this may be another.
+        if let Some(problem) = averaged_twice(&config.ema, optimizer.as_ref()) {
+            return Err(refused(problem));
+        }
+        let sources = Sources::of(&config, data.as_ref())?;
+        let (folder, checkpoint) = open(&config, resume.as_ref(), &sources)?;
+        let total = data.entries().len();
+        let mut stopping = false;
+        let told = |done, found| {
+            let flow = observer.on_event(&Event::Cached { done, found, total });
+            stopping |= flow.is_break() || handle.is_stopping();
+            if stopping {
+                Flow::Break(())
+            } else {
+                Flow::Continue(())
+            }
+        };
+        let frozen = Frozen::compute(
+            &config,
+            data.as_ref(),
+            heldout.as_deref(),
+            &model,
+            &device,
+            told,
+        )?;
+        let Frozen {
+            latents,
+            heldout,
+            texts,
+            ..
+        } = frozen;
+        let facts = facts(&config, data.as_ref(), &model, &plan);
+        let injected = inject(&mut model, &config, &device)?;
+        let spec = config.adapters();
+        let modules = model.rate_factors(&spec);
+        let keys = model.factors();
+        let rates = learning_rates(&config.train, spec.freeze_down, keys.keys(), &modules);
+        if config.model.offload {
+            // Views that change from showing to showing are encoded when they come up.
+            release(&mut model, !varies(data.as_ref()), texts.is_some());
+            device.memory_cleanup();
+        }
+        let prompts = config.preview.prompts.iter();
+        let prompts = prompts.filter_map(|line| Prompt::parse(line, &config.preview).ok());
+        let prompts = prompts.collect();
+        let mut run = Self {
+            facts,
+            feed: Feed::new(
+                &config,
+                latents,
+                texts,
+                model.scheduler.num_train_timesteps,
+                &device,
+            ),
+            drawing: DrawSettings::of_run(&config),
+            learner: Learner::new(model, optimizer, config.train.max_grad_norm)
+                .with_rules(&spec, config.train.seed)
+                .freeze(&rates)
+                .with_ema(&config.ema),
+            rates,
+            outcome: Outcome::default(),
+            meter: Meter::new(),
+            injected,
+            stopping,
+            config,
+            plan,
+            device,
+            data,
+            folder,
+            prompts,
+            heldout,
+            objective,
+            schedule,
+            handle,
+            observer,
+            sources,
+            position: (1, 0),
+            bad_in_a_row: 0,
+            rate_factor: 1.0,
+            started: Instant::now(),
+            before: 0.0,
+        };
+        if let Some(checkpoint) = checkpoint {
+            run.go_on(checkpoint)?;
+        }
+        Ok(run)
+    }
+}
+
+/// Frees what is not needed while training and can be read again.
+fn release(model: &mut BaseModel, vae: bool, text: bool) {
+    if vae {
+        model.vae.release();
+    }
+    if text {
+        model.text.release();
+    }
+}
+
+/// Puts fresh adapters into the parts that learn. One whose rate is 0 gets none, which of two text encoders may be the
+/// fate of one.
+fn inject(
+    model: &mut BaseModel,
+    config: &TrainConfig,
+    device: &Device,
+) -> Result<Injected, TrainError> {
+    let (spec, rates) = (config.adapters(), part_rates(&config.train));
+    let mut sum = Injected::default();
+    for network in model.networks() {
+        if rates.at(network.naming().prefix) > 0.0 {
+            let injected = adapter::inject(network, &spec, config.train.seed, device)?;
+            sum.modules += injected.modules;
+            sum.parameters += injected.parameters;
+        }
+    }
+    if sum.modules == 0 {
+        let problem =
+            "no part of this model that lora.targets names has a learning rate above 0".to_owned();
+        return Err(refused(problem));
+    }
+    Ok(sum)
+}
+
+fn refused(problem: String) -> TrainError {
+    TrainError::Plan(PlanError {
+        problems: vec![problem],
+    })
+}
