@@ -4,7 +4,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use atomic_file::{WriteError, write_atomically};
+use atomic_file::{TEMPORARY_PREFIX, WriteError, write_atomically};
 
 use crate::{Event, config::TrainConfig};
 
@@ -67,6 +67,7 @@ impl RunFolder {
         let log = path.join("metrics.jsonl");
         let open = || {
             fs::create_dir_all(path.join("previews"))?;
+            sweep(&path)?;
             let mut file = File::options()
                 .create(true)
                 .write(true)
@@ -109,6 +110,7 @@ impl RunFolder {
 
     fn open(path: &Path, config: &TrainConfig, overwrite: bool) -> io::Result<File> {
         fs::create_dir_all(path.join("previews"))?;
+        sweep(path)?;
         Self::make_room(path, config, overwrite)?;
         File::create(path.join("metrics.jsonl"))
     }
@@ -197,6 +199,25 @@ impl RunFolder {
             source,
         })
     }
+}
+
+/// Removes the unfinished files that a killed run left behind.
+fn sweep(folder: &Path) -> io::Result<()> {
+    let inside = [
+        Path::new(""),
+        Path::new("previews"),
+        Path::new("checkpoints"),
+    ];
+    for folder in inside.map(|inside| folder.join(inside)) {
+        let entries = fs::read_dir(folder).into_iter().flatten();
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with(TEMPORARY_PREFIX) {
+                fs::remove_file(&path)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The files that a run of that name, or any run's log, previews and checkpoints, left in the folder; by name.

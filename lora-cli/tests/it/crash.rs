@@ -78,6 +78,19 @@ impl Place {
         files
     }
 
+    /// Files that were begun and never finished.
+    fn unfinished(&self, out: &str) -> usize {
+        let folders = [self.out(out), self.out(out).join("checkpoints")];
+        let entries = folders.map(|folder| fs::read_dir(folder).expect("a folder"));
+        let names = entries
+            .into_iter()
+            .flatten()
+            .map(|entry| entry.expect("an entry").file_name());
+        names
+            .filter(|name| name.to_string_lossy().starts_with(".writing"))
+            .count()
+    }
+
     /// Steps of the newest checkpoint, and of the last line of the log.
     fn progress(&self, out: &str) -> (u64, u64) {
         let checkpoints = fs::read_dir(self.out(out).join("checkpoints"));
@@ -165,6 +178,8 @@ fn a_run_that_is_killed_a_hundred_times_ends_with_the_same_files() {
     assert!(place.run(&out).status.success());
     assert_eq!(place.files(&out), expected);
     assert!(ends > 0, "the run never came to its end");
+    // The last run was killed, too, and went on: what was half written is gone.
+    assert_eq!(place.unfinished(&out), 0);
 }
 
 /// At each point of writing files, one after the other, the disk is full from then on.
