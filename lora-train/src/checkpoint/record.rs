@@ -7,12 +7,20 @@ use crate::Outcome;
 /// Raised when older versions could not go on from a checkpoint.
 const VERSION: u32 = 1;
 
-/// Where a run stands.
+/// Where a run stands, and what it is made from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
     version: u32,
     /// The program that wrote it.
     program: String,
+    pub(crate) standing: Standing,
+    /// What the run is made from.
+    pub(crate) sources: Sources,
+}
+
+/// Where a run stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Standing {
     /// Steps done, files written, measures taken.
     pub(crate) outcome: Outcome,
     /// The epoch that the next step is of, from 1.
@@ -26,8 +34,6 @@ pub(crate) struct Record {
     pub(crate) meter: MeterRecord,
     /// What the config's learning rates are multiplied by.
     pub(crate) rate_factor: f64,
-    /// What the run is made from.
-    pub(crate) sources: Sources,
 }
 
 /// What a meter has read and not yet told.
@@ -41,29 +47,12 @@ pub(crate) struct MeterRecord {
     pub(crate) smooth: [f64; 2],
 }
 
-/// A record's variable parts.
-pub(crate) struct Standing {
-    pub(crate) outcome: Outcome,
-    pub(crate) epoch: u64,
-    pub(crate) steps_of_epoch: usize,
-    pub(crate) started_at: f64,
-    pub(crate) metrics: u64,
-    pub(crate) meter: MeterRecord,
-    pub(crate) rate_factor: f64,
-}
-
 impl Record {
     pub(crate) fn new(standing: Standing, sources: Sources) -> Self {
         Self {
             version: VERSION,
             program: concat!("lora ", env!("CARGO_PKG_VERSION")).to_owned(),
-            outcome: standing.outcome,
-            epoch: standing.epoch,
-            steps_of_epoch: standing.steps_of_epoch,
-            started_at: standing.started_at,
-            metrics: standing.metrics,
-            meter: standing.meter,
-            rate_factor: standing.rate_factor,
+            standing,
             sources,
         }
     }

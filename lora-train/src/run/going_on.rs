@@ -52,15 +52,16 @@ impl Run<'_> {
             ema,
         } = checkpoint;
         self.learner.restore(params, optimizer, ema, &self.device)?;
-        self.meter.restore(record.meter);
-        self.position = (record.epoch, record.steps_of_epoch);
-        self.facts.training_started_at = record.started_at;
-        self.before = record.outcome.seconds;
-        self.rate_factor = record.rate_factor;
+        let standing = record.standing;
+        self.meter.restore(standing.meter);
+        self.position = (standing.epoch, standing.steps_of_epoch);
+        self.facts.training_started_at = standing.started_at;
+        self.before = standing.outcome.seconds;
+        self.rate_factor = standing.rate_factor;
         self.outcome = Outcome {
             stopped: false,
             ended_early: false,
-            ..record.outcome
+            ..standing.outcome
         };
         Ok(())
     }
@@ -77,7 +78,7 @@ pub(super) fn open(
     };
     let checkpoint = found(config, resume, sources)?;
     let folder = match &checkpoint {
-        Some(checkpoint) => RunFolder::resume(config, checkpoint.record.metrics)?,
+        Some(checkpoint) => RunFolder::resume(config, checkpoint.record.standing.metrics)?,
         None => RunFolder::begin_again(config)?,
     };
     Ok((folder, checkpoint))
@@ -97,6 +98,6 @@ fn found(
         tracing::warn!("no checkpoint to go on from; beginning anew");
         return Ok(None);
     };
-    tracing::info!(path = %path.display(), steps = checkpoint.record.outcome.steps, "going on");
+    tracing::info!(path = %path.display(), steps = checkpoint.record.standing.outcome.steps, "going on");
     Ok(Some(checkpoint))
 }

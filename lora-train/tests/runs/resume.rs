@@ -244,13 +244,17 @@ fn each_part_of_a_checkpoint_matters() {
         (
             "the position in the data",
             end(&|state| {
-                with_record(state, |record| record["steps_of_epoch"] = 0.into());
+                with_record(state, |record| {
+                    record["standing"]["steps_of_epoch"] = 0.into()
+                });
             }),
         ),
         (
             "the step, which schedule and draws go by",
             end(&|state| {
-                with_record(state, |record| record["outcome"]["steps"] = 2.into());
+                with_record(state, |record| {
+                    record["standing"]["outcome"]["steps"] = 2.into()
+                });
             }),
         ),
     ] {
