@@ -8,8 +8,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::{
     command::{
-        bench, cache, completions, convert, devices, extract, faces, grid, inspect, lint, merge,
-        plan, prepare, quickstart, resize, sample, schedule, tag, tags, train, verify,
+        bench, cache, completions, convert, devices, extract, faces, grid, import, init, inspect,
+        lint, merge, plan, prepare, presets, quickstart, resize, sample, schedule, tag, tags,
+        train, verify,
     },
     printer::Printer,
 };
@@ -17,6 +18,7 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   lora quickstart                       train on pictures that come along, in about two minutes
+  lora init --model sd15.safetensors --pictures dataset --trigger \"sks dog\"
   lora plan run.toml                    see what a run would do
   lora train run.toml --set train.epochs=5
   lora sample -m model.safetensors --lora style.safetensors:0.8 \"a fox\"
@@ -50,6 +52,9 @@ enum Command {
     Prepare(prepare::Prepare),
     Tag(tag::Tag),
     Tags(tags::Tags),
+    Presets(presets::Presets),
+    Init(init::Init),
+    Import(import::Import),
     Train(train::Train),
     Plan(plan::Plan),
     Lint(lint::Lint),
@@ -90,6 +95,9 @@ impl Cli {
             Command::Prepare(command) => command.run(&printer),
             Command::Tag(command) => command.run(&printer),
             Command::Tags(command) => command.run(&printer),
+            Command::Presets(command) => Ok(command.run(&printer)),
+            Command::Init(command) => command.run(&printer),
+            Command::Import(command) => command.run(&printer),
             Command::Train(command) => command.run(&printer),
             Command::Plan(command) => command.run(&printer),
             Command::Lint(command) => command.run(&printer),

@@ -92,6 +92,16 @@ pub(crate) fn read(
     Ok(groups)
 }
 
+/// Everything in kohya's dataset config at `path` that cannot be followed, in words; `config` is where it is to be named.
+///
+/// Whether its folders are there is another matter.
+pub fn check_kohya_config(path: &Path, config: &DatasetConfig) -> Vec<String> {
+    match read(path, config, &mut Findings::default()) {
+        Ok(_) => Vec::new(),
+        Err(problems) => problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
 fn group(file: &Path, keys: &Keys, config: &DatasetConfig) -> Group {
     let regularisation = keys.is_reg.unwrap_or(false);
     let folder = keys.image_dir.as_deref().unwrap_or(Path::new(""));

@@ -64,6 +64,7 @@ pub use epoch_plan::{Exposure, epoch_plan, exposures_per_epoch, steps_per_epoch}
 pub use error::{DataError, DatasetError, Problem};
 pub use folder_metadata::{DatasetDir, dataset_dirs, tag_frequency};
 pub use image_folders::ImageFolders;
+pub use kohya_config::check_kohya_config;
 pub use kohya_name::KohyaName;
 pub use mask_config::{MaskConfig, MaskSource};
 pub use overrides::{AugmentOverrides, CaptionOverrides};

@@ -3,11 +3,8 @@
 mod load;
 mod step;
 
-use clap::{
-    Args, Subcommand,
-    builder::{PossibleValuesParser, TypedValueParser},
-};
-use lora_core::{Family, Precision};
+use clap::{Args, Subcommand};
+use lora_core::Precision;
 use lora_train::DeviceChoice;
 
 use crate::{cli::End, model_arguments::precision, printer::Printer};
@@ -55,14 +52,6 @@ struct Setting {
     /// Print one JSON document
     #[arg(long)]
     json: bool,
-}
-
-fn family() -> impl TypedValueParser<Value = Family> {
-    PossibleValuesParser::new(["sd1", "sd2", "sdxl"]).map(|name| match name.as_str() {
-        "sd2" => Family::Sd2,
-        "sdxl" => Family::Sdxl,
-        _ => Family::Sd1,
-    })
 }
 
 /// Bytes for a person, in the binary units of the memory they are compared with.

@@ -14,6 +14,7 @@ mod lint;
 mod lora_tools;
 mod plan;
 mod prepare;
+mod presets;
 mod program;
 mod quickstart;
 mod sample;

@@ -3,6 +3,7 @@
 mod cache;
 mod changed;
 mod checkpoint;
+mod differences;
 mod ema;
 mod lint;
 mod loss_type;

@@ -87,8 +87,39 @@ impl TrainConfig {
         config
     }
 
+    /// This config, whose relative paths are from the working directory, as a file in `folder` has to say it.
+    pub fn seen_from(&self, folder: &Path) -> Self {
+        let mut config = self.clone();
+        // A working directory that is gone leaves them as they are.
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.into());
+        let (here, there) = (absolute(Path::new(".")), absolute(folder));
+        if here == there {
+            return config;
+        }
+        for path in config.paths() {
+            if path.is_relative() && !path.as_os_str().is_empty() {
+                let whole = absolute(path);
+                *path = match whole.strip_prefix(&there) {
+                    Ok(inside) => inside.into(),
+                    Err(_) => whole,
+                };
+            }
+        }
+        config
+    }
+
     /// Reads paths as relative to `base`.
     fn resolve_paths(&mut self, base: &Path) {
+        for path in self.paths() {
+            if path.is_relative() && !path.as_os_str().is_empty() {
+                // By components, so that `.` leaves no trace in messages.
+                *path = base.join(&*path).components().collect();
+            }
+        }
+    }
+
+    /// All paths of the config.
+    fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
         let folders = self
             .dataset
             .folders
@@ -103,12 +134,7 @@ impl TrainConfig {
             &mut self.model.vae,
         ];
         let given = [&mut self.model.path, &mut self.output.folder];
-        for path in folders.chain(others.into_iter().flatten()).chain(given) {
-            if path.is_relative() && !path.as_os_str().is_empty() {
-                // By components, so that `.` leaves no trace in messages.
-                *path = base.join(&*path).components().collect();
-            }
-        }
+        folders.chain(others.into_iter().flatten()).chain(given)
     }
 }
 

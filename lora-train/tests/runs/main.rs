@@ -12,6 +12,7 @@ mod groups;
 mod objective;
 mod optimizers;
 mod own_parts;
+mod presets;
 mod resume;
 
 use std::{

@@ -6,8 +6,8 @@ use lora_train::bench::{LoadReport, Parameters, write_seeded_file};
 use serde::Serialize;
 use tempfile::TempPath;
 
-use super::{Setting, family, gibibytes, grouped};
-use crate::{cli::End, printer::Printer};
+use super::{Setting, gibibytes, grouped};
+use crate::{cli::End, family_argument::family, printer::Printer};
 
 /// Seeds the weights of a model that is made up.
 const SEED: u64 = 1;

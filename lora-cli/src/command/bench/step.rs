@@ -8,8 +8,8 @@ use lora_core::{
 };
 use lora_train::bench::{StepBench, StepReport};
 
-use super::{Setting, family, gibibytes, grouped};
-use crate::{cli::End, printer::Printer};
+use super::{Setting, gibibytes, grouped};
+use crate::{cli::End, family_argument::family, printer::Printer};
 
 const EXAMPLES: &str = "\
 Examples:
