@@ -1,9 +1,10 @@
 use std::{
+    fs,
     io::Write,
     path::{Path, PathBuf},
 };
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use atomic_file::write_atomically;
 use clap::Args;
 
@@ -45,6 +46,7 @@ impl RunFileOutput {
     /// When it cannot be written.
     pub(crate) fn write(&self, text: &str) -> anyhow::Result<()> {
         self.check()?;
+        fs::create_dir_all(self.folder()).with_context(|| self.folder().display().to_string())?;
         write_atomically(&self.out, |file| file.write_all(text.as_bytes()))?;
         Ok(())
     }

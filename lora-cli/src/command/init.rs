@@ -147,7 +147,7 @@ fn notes(point: &StartingPoint) -> Vec<String> {
     }
     if *without_caption > 0 {
         notes.push(format!(
-            "{} no caption, and trains on the class words alone",
+            "{} no caption: the class words alone are trained",
             have(*without_caption)
         ));
     }

@@ -109,7 +109,7 @@ fn table(presets: &[Preset]) -> String {
 fn one(preset: Preset) -> String {
     let mut rows = vec![
         [
-            "".to_owned(),
+            String::new(),
             preset.name(),
             "default".to_owned(),
             String::new(),

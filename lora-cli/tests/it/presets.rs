@@ -61,19 +61,16 @@ fn the_family_is_seen_and_names_of_folders_say_repeats() {
     let here = folder.path();
     let model = format!("{GOLDEN}/tiny-sdxl");
     let init = |more: &[&'static str]| {
-        let given = [
-            "init",
-            "--pictures",
-            "dataset",
-            "--trigger",
-            "sks dog",
-            "--force",
-        ];
-        given
+        let given = ["init", "--pictures", "dataset", "--force"];
+        let mut arguments: Vec<String> = given
             .into_iter()
             .chain(more.iter().copied())
             .map(str::to_owned)
-            .collect::<Vec<_>>()
+            .collect();
+        if !more.contains(&"--trigger") {
+            arguments.extend(["--trigger".to_owned(), "sks dog".to_owned()]);
+        }
+        arguments
     };
     let told = |arguments: Vec<String>| {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

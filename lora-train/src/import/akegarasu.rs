@@ -158,7 +158,21 @@ fn prompt(importer: &mut Importer, table: &mut Table) {
         if values::is_off(&given.value) {
             importer.not_needed(&given, "it is empty");
         } else {
-            table.remove("positive_prompts");
+            if let Some(value) = table.remove("positive_prompts") {
+                importer.not_needed(
+                    &Given::new("positive_prompts", value),
+                    "prompt_file goes before it",
+                );
+            }
+            table
+                .remove("sample_prompts")
+                .into_iter()
+                .for_each(|value| {
+                    importer.not_needed(
+                        &Given::new("sample_prompts", value),
+                        "prompt_file goes before it",
+                    );
+                });
             importer.options.set("sample_prompts", given);
         }
     }
@@ -173,7 +187,7 @@ fn prompt(importer: &mut Importer, table: &mut Table) {
         if positive.is_none() || text.is_empty() {
             importer.not_needed(&given, "there are no positive_prompts");
         } else {
-            line += &format!(" --{option} {text}");
+            line = format!("{line} --{option} {text}");
             importer.not_needed(&given, &format!("it is --{option} in preview.prompts"));
         }
     }
@@ -187,11 +201,7 @@ fn prompt(importer: &mut Importer, table: &mut Table) {
 fn option(importer: &mut Importer, key: &str, value: Value) {
     let given = Given::new(key, value);
     if let Some((_, part)) = NETWORK.iter().find(|(theirs, _)| *theirs == key) {
-        importer
-            .options
-            .network
-            .entry((*part).to_owned())
-            .or_insert(given);
+        importer.options.set_network(part, given);
         return;
     }
     match key {
@@ -203,7 +213,7 @@ fn option(importer: &mut Importer, key: &str, value: Value) {
             if values::text(&given.value).is_empty() {
                 importer.not_needed(&given, "it is empty");
             } else {
-                importer.options.optimizer.entry(name).or_insert(given);
+                importer.options.set_optimizer(&name, given);
             }
         }
         "gpu_ids" => importer.not_needed(&given, "train.device names the device"),

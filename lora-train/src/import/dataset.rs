@@ -39,13 +39,13 @@ fn model(importer: &mut Importer) {
     }
     let is_v2 = importer
         .options
-        .options
+        .plain
         .get("v2")
         .is_some_and(|given| !values::is_off(&given.value));
     if let Some(given) = importer.take("v_parameterization") {
         match values::flag(&given.value) {
             Some(flag) if flag || is_v2 => {
-                importer.map(&given, [("model.v_prediction", flag.into())])
+                importer.map(&given, [("model.v_prediction", flag.into())]);
             }
             _ => importer.not_needed(&given, "it is off, as here"),
         }
@@ -59,7 +59,7 @@ fn model(importer: &mut Importer) {
     if let Some(given) = importer.take_on("max_token_length") {
         match values::whole(&given.value) {
             Some(tokens @ (75 | 150 | 225)) => {
-                importer.map(&given, [("model.max_tokens", tokens.into())])
+                importer.map(&given, [("model.max_tokens", tokens.into())]);
             }
             Some(tokens) => {
                 let nearest = if tokens < 113 {

@@ -98,7 +98,7 @@ impl ForeignFile {
             ForeignFormat::KohyaDataset
         } else if has(&"LoRA_type") {
             ForeignFormat::KohyaGui
-        } else if OF_AKEGARASU.iter().any(|key| has(&key)) {
+        } else if OF_AKEGARASU.iter().any(&has) {
             ForeignFormat::Akegarasu
         } else if flat.keys().any(|key| is_option(key)) && !text.trim_start().starts_with('{') {
             ForeignFormat::KohyaTraining

@@ -140,7 +140,7 @@ const OTHER_MODELS: [&str; 51] = [
 const OTHER_PREFIXES: [&str; 5] = ["anima_", "flux1_", "hunyuan_", "lumina_", "sd3_"];
 
 /// Fields of the page and of the launcher.
-const OF_THE_PAGE: [&str; 19] = [
+const OF_THE_PAGE: [&str; 17] = [
     "dynamo_mode",
     "dynamo_use_dynamic",
     "dynamo_use_fullgraph",
@@ -158,8 +158,6 @@ const OF_THE_PAGE: [&str; 19] = [
     "save_as_bool",
     "use_wandb",
     "LyCORIS_preset_file",
-    "noise_offset_type",
-    "sdxl",
 ];
 
 /// # Errors
@@ -205,10 +203,8 @@ pub(super) fn translate(file: &ForeignFile) -> Result<Importer, ImportError> {
             },
         );
         for (option, value) in arguments {
-            importer.replace_option(
-                &option,
-                Given::new(format!("additional_parameters: {option}"), value),
-            );
+            let given = Given::new(format!("additional_parameters: {option}"), value);
+            importer.options.set(&option, given);
         }
     }
     Ok(importer)
@@ -254,14 +250,11 @@ fn network(importer: &mut Importer, table: &mut Table) {
     };
     let is_lycoris = module == "lycoris.kohya";
     if is_lycoris {
-        importer
-            .options
-            .network
-            .insert("algo".to_owned(), given(algorithm));
+        importer.options.set_network("algo", given(algorithm));
         // The kind was told by its algorithm.
         importer
             .options
-            .set("network_module", Given::new("LoRA_type (module)", module));
+            .set("network_module", Given::new("", module));
     } else {
         importer.options.set("network_module", given(module));
     }
@@ -286,7 +279,7 @@ fn network(importer: &mut Importer, table: &mut Table) {
             "constrain" => "constraint",
             part => part,
         };
-        importer.options.network.insert(name.to_owned(), given);
+        importer.options.set_network(name, given);
     }
 }
 
@@ -361,10 +354,8 @@ fn rates(importer: &mut Importer, table: &mut Table) {
 }
 
 fn noise(importer: &mut Importer, table: &mut Table) {
-    let kind = table
-        .get("noise_offset_type")
-        .map(values::text)
-        .unwrap_or_else(|| "Original".to_owned());
+    let kind = table.get("noise_offset_type");
+    let kind = kind.map_or_else(|| "Original".to_owned(), values::text);
     let unused: &[&str] = if kind == "Multires" {
         &[
             "noise_offset",
@@ -402,6 +393,10 @@ fn field(importer: &mut Importer, key: &str, value: Value) {
             &given,
             "it is about the page, or about how Python is started",
         );
+    } else if key == "sdxl" {
+        importer.not_needed(&given, "the family is seen from the model's tensors");
+    } else if key == "noise_offset_type" {
+        importer.not_needed(&given, "it says which of the settings of noise count");
     } else if key == "train_inpainting" {
         importer.not_needed(&given, "it is off, as here");
     } else {

@@ -35,7 +35,7 @@ impl Importer {
 
     /// Takes an option, unless it is not there.
     pub(super) fn take(&mut self, option: &str) -> Option<Given> {
-        self.options.options.remove(option)
+        self.options.plain.remove(option)
     }
 
     /// Takes an option; one that says that something is not wanted is told as such.
@@ -58,17 +58,9 @@ impl Importer {
         Some(given)
     }
 
-    /// Sets an option in the place of one that may be there.
-    pub(super) fn replace_option(&mut self, option: &str, given: Given) {
-        if let Some(earlier) = self.options.options.remove(option) {
-            self.not_needed(&earlier, &format!("{} goes before it", given.origin));
-        }
-        self.options.set(option, given);
-    }
-
     /// The text of an option that stays.
     pub(super) fn text(&self, option: &str) -> Option<String> {
-        let given = self.options.options.get(option)?;
+        let given = self.options.plain.get(option)?;
         Some(values::text(&given.value)).filter(|text| !text.is_empty())
     }
 
@@ -99,17 +91,18 @@ impl Importer {
                 .to_owned()
         })?;
         self.settings = settings;
-        let value = match value.as_array() {
-            Some(tables) if tables.iter().any(Value::is_table) => {
-                format!("{} tables", tables.len())
-            }
+        let list = value.as_array().map(Vec::as_slice);
+        let is_tables = list.is_some_and(|list| list.iter().any(Value::is_table));
+        let value = match list {
+            Some([_]) if is_tables => "1 table".to_owned(),
+            Some(tables) if is_tables => format!("{} tables", tables.len()),
             _ => written(&value),
         };
         Ok(format!("{setting} = {value}"))
     }
 
     /// Whether `section.key` is a setting and may have the value.
-    pub(super) fn may_say(&self, setting: &str, value: &Value) -> bool {
+    pub(super) fn may_say(setting: &str, value: &Value) -> bool {
         let mut trial = Self::new(Options::default());
         trial.put(setting, value.clone()).is_ok()
     }
@@ -191,9 +184,11 @@ impl Importer {
 
     pub(super) fn tell(&mut self, given: &Given, fate: Fate) {
         let key = given.origin.clone();
-        let is_secret =
-            key.contains("api_key") || key.contains("token") && key.contains("huggingface");
         let value = written(&given.value);
+        let secret = ["api_key", "huggingface_token"];
+        let is_secret = secret
+            .iter()
+            .any(|name| key.contains(name) || value.contains(name));
         let value = match value.char_indices().nth(SHOWN) {
             _ if is_secret && !values::is_off(&given.value) => "…".to_owned(),
             Some((end, _)) => format!("{}…", &value[..end]),
@@ -203,8 +198,8 @@ impl Importer {
     }
 
     pub(super) fn finish(mut self, format: ForeignFormat) -> Import {
-        for given in std::mem::take(&mut self.options.empty) {
-            self.not_needed(&given, "it is empty");
+        for (given, reason) in std::mem::take(&mut self.options.aside) {
+            self.not_needed(&given, &reason);
         }
         let parts = std::mem::take(&mut self.options.network).into_values();
         for given in parts.chain(std::mem::take(&mut self.options.optimizer).into_values()) {

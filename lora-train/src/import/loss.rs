@@ -13,7 +13,7 @@ pub(super) fn read(importer: &mut Importer) {
     for (option, other) in DEPENDENT {
         let is_on = importer
             .options
-            .options
+            .plain
             .get(other)
             .is_some_and(|given| !values::is_off(&given.value));
         if !is_on && let Some(given) = importer.take(option) {

@@ -145,16 +145,17 @@ impl Import {
             text = text.headed(format!("Not taken over: {}.", lost.join(", ")));
         }
         for key in &self.keys {
-            let settings = match &key.fate {
-                Fate::Mapped { settings }
-                | Fate::NotSupported {
-                    instead: settings, ..
-                } => settings,
-                _ => continue,
+            let (Fate::Mapped { settings }
+            | Fate::NotSupported {
+                instead: settings, ..
+            }) = &key.fate
+            else {
+                continue;
             };
             for setting in settings {
-                let name = setting.split(" = ").next().unwrap_or_default();
-                text = text.with_comment(name, &key.key);
+                if let Some((name, _)) = setting.split_once(" = ") {
+                    text = text.with_comment(name, &key.key);
+                }
             }
         }
         text.text()

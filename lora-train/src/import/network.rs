@@ -11,6 +11,9 @@ const ALGORITHMS: [(&str, &str); 4] = [
     ("lokr", "lokr"),
 ];
 
+/// kohya's `network_dim` where none is given.
+const USUAL_RANK: i64 = 4;
+
 const PLAIN: &str = "a plain LoRA is trained instead";
 const CONVOLUTIONS: &str = "convolutions have plain pairs here";
 
@@ -92,7 +95,10 @@ fn module(importer: &mut Importer) -> bool {
         "networks.loha" => importer.map(&given, set("loha")),
         "networks.lokr" => importer.map(&given, set("lokr")),
         "lycoris.kohya" => {
-            importer.not_needed(&given, "algorithms of LyCORIS are lora.algorithm");
+            // The GUI has no such field: its kind of network is told by the algorithm.
+            if !given.origin.is_empty() {
+                importer.not_needed(&given, "algorithms of LyCORIS are lora.algorithm");
+            }
             let algorithm = algorithm.unwrap_or_else(|| Given::new("algo", "lora"));
             let name = values::text(&algorithm.value).to_lowercase();
             match ALGORITHMS.iter().find(|(theirs, _)| *theirs == name) {
@@ -118,24 +124,21 @@ fn module(importer: &mut Importer) -> bool {
 }
 
 fn sizes(importer: &mut Importer) {
-    let rank = match importer.take_on("network_dim") {
-        Some(given) => {
-            let rank = values::whole(&given.value);
-            match rank.filter(|rank| *rank > 0) {
-                Some(rank) => importer.map(&given, [("lora.rank", rank.into())]),
-                None => importer.not_a(&given, "a whole number from 1 up"),
-            }
-            rank
+    let rank = if let Some(given) = importer.take_on("network_dim") {
+        let rank = values::whole(&given.value).filter(|rank| *rank > 0);
+        match rank {
+            Some(rank) => importer.map(&given, [("lora.rank", rank.into())]),
+            None => importer.not_a(&given, "a whole number from 1 up"),
         }
-        None => {
-            importer.default_of_kohya("network_dim", [("lora.rank", 4.into())]);
-            Some(4)
-        }
+        rank
+    } else {
+        importer.default_of_kohya("network_dim", [("lora.rank", USUAL_RANK.into())]);
+        None
     };
     match importer.take("network_alpha") {
         // As there, 0 is the rank.
         Some(given) if values::is_off(&given.value) => {
-            let alpha = rank.unwrap_or(4) as f64;
+            let alpha = rank.unwrap_or(USUAL_RANK) as f64;
             importer.map(&given, [("lora.alpha", alpha.into())]);
         }
         Some(given) => map_number(importer, &given, "lora.alpha"),
@@ -193,18 +196,17 @@ fn convolutions(importer: &mut Importer, is_lycoris: bool, preset: Option<Given>
         }
         return false;
     }
-    match &rank {
-        Some(given) => match values::whole(&given.value) {
+    if let Some(given) = &rank {
+        match values::whole(&given.value) {
             Some(number) => importer.map(given, [("lora.conv_rank", number.into())]),
             None => importer.not_a(given, "a whole number from 1 up"),
-        },
-        None => {}
+        }
     }
     match alpha {
         Some(given) => map_number(importer, &given, "lora.conv_alpha"),
         // kohya's default; LyCORIS' is that of the other layers.
         None if !is_lycoris => {
-            importer.default_of_kohya("conv_alpha", [("lora.conv_alpha", 1.0.into())])
+            importer.default_of_kohya("conv_alpha", [("lora.conv_alpha", 1.0.into())]);
         }
         None => {}
     }
@@ -258,7 +260,7 @@ fn details(importer: &mut Importer) {
         match values::whole(&given.value) {
             _ if !is_lokr => importer.not_needed(&given, "it is for LoKr"),
             Some(-1) => {
-                importer.not_needed(&given, "channels are split as evenly as possible, as here")
+                importer.not_needed(&given, "channels are split as evenly as possible, as here");
             }
             Some(factor) if factor > 0 => importer.map(&given, [("lora.factor", factor.into())]),
             _ => importer.not_a(&given, "a whole number from 1 up, or -1"),

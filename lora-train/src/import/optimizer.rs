@@ -93,13 +93,11 @@ fn kind(importer: &mut Importer, given: &Given, name: &str) {
         ("prodigy", "prodigy"),
         ("adamwschedulefree", "adamw-schedule-free"),
     ];
-    match find(&KINDS).or_else(|| find(&more)) {
-        Some(ours) => importer.map(given, set(ours)),
-        None => {
-            let ours = find(&CLOSEST).unwrap_or("adamw");
-            importer.replace(given, &format!("there is no {name}"), set(ours));
-        }
+    if let Some(ours) = find(&KINDS).or_else(|| find(&more)) {
+        return importer.map(given, set(ours));
     }
+    let ours = find(&CLOSEST).unwrap_or("adamw");
+    importer.replace(given, &format!("there is no {name}"), set(ours));
 }
 
 /// A part of `optimizer_args`.

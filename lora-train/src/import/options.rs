@@ -24,13 +24,14 @@ impl Given {
 /// The options of kohya's `train_network.py`, by name, with the parts of its lists of `key=value` taken apart.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Options {
-    pub(super) options: BTreeMap<String, Given>,
+    /// Those that are no lists.
+    pub(super) plain: BTreeMap<String, Given>,
     /// Parts of `network_args`.
     pub(super) network: BTreeMap<String, Given>,
     /// Parts of `optimizer_args`.
     pub(super) optimizer: BTreeMap<String, Given>,
-    /// Lists that are there and empty.
-    pub(super) empty: Vec<Given>,
+    /// What does nothing, and why: lists that are empty, and what something else goes before.
+    pub(super) aside: Vec<(Given, String)>,
 }
 
 impl Options {
@@ -43,26 +44,53 @@ impl Options {
         options
     }
 
-    /// Sets `option`, or the parts of what is a list of `key=value`.
+    /// Sets `option`, or the parts of what is a list of `key=value`. What was said before is put aside.
     pub(super) fn set(&mut self, option: &str, given: Given) {
-        let parts = match option {
-            "network_args" => &mut self.network,
-            "optimizer_args" => &mut self.optimizer,
+        match option {
+            "network_args" | "optimizer_args" => self.set_parts(option, given),
             _ => {
-                self.options.insert(option.to_owned(), given);
-                return;
+                let origin = given.origin.clone();
+                let earlier = self.plain.insert(option.to_owned(), given);
+                self.put_aside(earlier, &origin);
             }
-        };
+        }
+    }
+
+    /// Sets a part of `network_args`.
+    pub(super) fn set_network(&mut self, part: &str, given: Given) {
+        let origin = given.origin.clone();
+        let earlier = self.network.insert(part.to_owned(), given);
+        self.put_aside(earlier, &origin);
+    }
+
+    /// Sets a part of `optimizer_args`.
+    pub(super) fn set_optimizer(&mut self, part: &str, given: Given) {
+        let origin = given.origin.clone();
+        let earlier = self.optimizer.insert(part.to_owned(), given);
+        self.put_aside(earlier, &origin);
+    }
+
+    fn put_aside(&mut self, earlier: Option<Given>, origin: &str) {
+        let reason = format!("{origin} goes before it");
+        self.aside.extend(earlier.map(|earlier| (earlier, reason)));
+    }
+
+    fn set_parts(&mut self, option: &str, given: Given) {
         let list = values::list(&given.value);
         if list.is_empty() {
-            self.empty.push(given);
+            self.aside.push((given, "it is empty".to_owned()));
             return;
         }
         for part in list {
             let part = part.replace(['"', '\''], "");
             let (key, value) = part.split_once('=').unwrap_or((&part, ""));
             let origin = format!("{}: {}", given.origin, key.trim());
-            parts.insert(key.trim().to_owned(), Given::new(origin, value.trim()));
+            let given = Given::new(origin, value.trim());
+            if option == "network_args" {
+                self.set_network(key.trim(), given);
+            } else {
+                self.set_optimizer(key.trim(), given);
+            }
         }
     }
 }

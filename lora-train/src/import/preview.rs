@@ -61,7 +61,7 @@ fn prompts(importer: &mut Importer) -> bool {
     if !is_file && !path.exists() {
         return lines(importer, &given, &text);
     }
-    if !path.extension().is_some_and(|ending| ending == "txt") {
+    if path.extension().is_none_or(|ending| ending != "txt") {
         importer.not_supported(&given, "write its prompts as lines into preview.prompts");
         return false;
     }

@@ -40,10 +40,9 @@ fn rates(importer: &mut Importer) {
     } else {
         rate(first(&text))
     };
-    let second = numbers(&text)
-        .get(1)
-        .copied()
-        .filter(|second| !ignored && unet_only.is_none() && *second != text_rate);
+    let second = numbers(&text).get(1).copied().filter(|second| {
+        !ignored && unet_only.is_none() && second.to_bits() != text_rate.to_bits()
+    });
     let unet_setting = ("train.unet_lr", Value::from(unet_rate));
     let mut text_settings = vec![("train.text_lr", Value::from(text_rate))];
     text_settings.extend(second.map(|second| ("train.text_lr_2", Value::from(second))));
@@ -53,7 +52,7 @@ fn rates(importer: &mut Importer) {
         .chain(text_settings.clone());
     match (&common, first(&unet), first(&text)) {
         (Some(given), Some(_), Some(_)) => {
-            importer.not_needed(given, "unet_lr and text_encoder_lr go before it")
+            importer.not_needed(given, "unet_lr and text_encoder_lr go before it");
         }
         (Some(given), ..) if first(&common).is_some() => importer.map(given, both.clone()),
         (Some(given), ..) => importer.not_a(given, "a number"),
@@ -62,16 +61,19 @@ fn rates(importer: &mut Importer) {
     if common.is_none() && (first(&unet).is_none() || first(&text).is_none()) {
         importer.default_of_kohya("learning_rate", both.clone());
     }
-    for (given, number, settings) in [
-        (&unet, first(&unet), vec![unet_setting.clone()]),
-        (&text, first(&text), text_settings.clone()),
+    for (given, number, settings, only) in [
+        (&unet, first(&unet), vec![unet_setting.clone()], &text_only),
+        (&text, first(&text), text_settings.clone(), &unet_only),
     ] {
-        match (given, number) {
-            (Some(given), Some(_)) => importer.map(given, settings),
-            (Some(given), None) => {
-                importer.not_needed(given, "without a number, learning_rate counts")
+        match (given, number, only) {
+            (Some(given), _, Some(only)) => {
+                importer.not_needed(given, &format!("{} goes before it", only.origin));
             }
-            (None, _) => {}
+            (Some(given), Some(_), _) => importer.map(given, settings),
+            (Some(given), None, _) => {
+                importer.not_needed(given, "without a number, learning_rate counts");
+            }
+            (None, ..) => {}
         }
     }
     for (given, settings) in [(unet_only, text_settings), (text_only, vec![unet_setting])] {

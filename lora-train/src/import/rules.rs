@@ -406,13 +406,12 @@ pub(super) fn is_option(key: &str) -> bool {
 
 /// What becomes of all options that stand for themselves, and of those that are unknown.
 pub(super) fn read(importer: &mut Importer) {
-    for (option, given) in std::mem::take(&mut importer.options.options) {
-        match RULES.iter().find(|(name, _)| *name == option) {
-            Some((_, rule)) => follow(importer, &given, *rule),
-            None => {
-                let meant = nearest(&given.origin);
-                importer.tell(&given, Fate::Unknown { meant });
-            }
+    for (option, given) in std::mem::take(&mut importer.options.plain) {
+        if let Some((_, rule)) = RULES.iter().find(|(name, _)| *name == option) {
+            follow(importer, &given, *rule);
+        } else {
+            let meant = nearest(&given.origin);
+            importer.tell(&given, Fate::Unknown { meant });
         }
     }
 }
@@ -422,6 +421,11 @@ fn follow(importer: &mut Importer, given: &Given, rule: Rule) {
     let number = || values::number(value).map(Value::Float);
     let whole = || values::whole(value).map(Value::Integer);
     match rule {
+        Count("checkpoint.keep") | Strength(_) | Text(_) | NotSupported(_)
+            if values::is_off(value) =>
+        {
+            importer.not_needed(given, "it is off, as here");
+        }
         Number(setting) => set(importer, given, setting, number(), "a number"),
         Count(setting) => set(importer, given, setting, whole(), "a whole number"),
         Flag(setting) => set(
@@ -431,12 +435,9 @@ fn follow(importer: &mut Importer, given: &Given, rule: Rule) {
             values::flag(value).map(Value::Boolean),
             "true or false",
         ),
-        Count("checkpoint.keep") | Strength(_) | Text(_) if values::is_off(value) => {
-            importer.not_needed(given, "it is off, as here")
-        }
         Strength(setting) => {
             // Some are whole numbers here, some are not.
-            let whole = whole().filter(|whole| importer.may_say(setting, whole));
+            let whole = whole().filter(|whole| Importer::may_say(setting, whole));
             set(importer, given, setting, whole.or_else(number), "a number");
         }
         Text(setting) => set(
@@ -462,9 +463,6 @@ fn follow(importer: &mut Importer, given: &Given, rule: Rule) {
             );
         }
         NotNeeded(reason) => importer.not_needed(given, reason),
-        NotSupported(_) if values::is_off(value) => {
-            importer.not_needed(given, "it is off, as here")
-        }
         NotSupported(reason) => importer.not_supported(given, reason),
         Elsewhere => importer.not_needed(given, "nothing in this config depends on it"),
     }
@@ -484,7 +482,7 @@ fn set(
     if matches!(section, "objective" | "timesteps") && values::is_off(&value) {
         return importer.not_needed(given, "it is off, as here");
     }
-    if importer.may_say(setting, &value) {
+    if Importer::may_say(setting, &value) {
         importer.map(given, [(setting, value)]);
     } else if matches!(section, "objective" | "timesteps") {
         importer.not_supported(

@@ -48,10 +48,10 @@ pub(super) fn read(importer: &mut Importer) {
             continue;
         };
         let whole = values::whole(&given.value).map(Value::Integer);
-        match whole.filter(|whole| importer.may_say(setting, whole)) {
+        match whole.filter(|whole| Importer::may_say(setting, whole)) {
             _ if !is_used => importer.not_needed(&given, &format!("only {of} goes by it")),
             _ if values::text(&given.value).is_empty() => {
-                importer.not_needed(&given, "it is empty")
+                importer.not_needed(&given, "it is empty");
             }
             Some(whole) => importer.map(&given, [(setting, whole)]),
             None => map_number(importer, &given, setting),
@@ -92,20 +92,17 @@ fn kind(importer: &mut Importer) -> String {
         importer.not_needed(&given, "this optimiser has no schedule, here as there");
         return "constant".to_owned();
     }
-    match KINDS.iter().find(|(theirs, _)| *theirs == name) {
-        Some((_, ours)) => importer.map(&given, [("schedule.kind", (*ours).into())]),
-        None => {
-            let closest = if name == "piecewise_constant" || name.starts_with("adafactor") {
-                "constant"
-            } else {
-                "constant_with_warmup"
-            };
-            importer.replace(
-                &given,
-                &format!("there is no {name}"),
-                [("schedule.kind", closest.into())],
-            );
-        }
+    if let Some((_, ours)) = KINDS.iter().find(|(theirs, _)| *theirs == name) {
+        importer.map(&given, [("schedule.kind", (*ours).into())]);
+    } else {
+        let is_level = name == "piecewise_constant" || name.starts_with("adafactor");
+        let closest = if is_level {
+            "constant"
+        } else {
+            "constant_with_warmup"
+        };
+        let reason = format!("there is no {name}");
+        importer.replace(&given, &reason, [("schedule.kind", closest.into())]);
     }
     name
 }

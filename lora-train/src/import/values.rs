@@ -22,8 +22,11 @@ pub(super) fn flag(value: &Value) -> Option<bool> {
     match value {
         Value::Boolean(flag) => Some(*flag),
         Value::Integer(number) => Some(*number != 0),
-        Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
-        Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
+        Value::String(text) => match text.trim().to_lowercase().as_str() {
+            "true" | "1" => Some(true),
+            "false" | "0" | "" => Some(false),
+            _ => None,
+        },
         _ => None,
     }
 }

@@ -88,25 +88,20 @@ impl<'a> RunFileText<'a> {
 
     fn line(&self, words: &SettingWords, value: Option<Value>, differs: bool) -> Option<String> {
         let is_bucket = words.key.starts_with("dataset.buckets.");
-        if !self.explained || is_bucket {
-            let shown = differs || (self.explained && words.line != Line::Silent);
-            return value
-                .filter(|_| shown)
-                .map(|value| self.setting(words.key, &value, words.words));
-        }
+        // Nothing is said of buckets where there are none.
+        let offered = self.explained && !(is_bucket && value.is_none());
         match (words.line, value) {
-            (Line::Example(example), None) => {
-                let key = short(words.key);
-                Some(commented(
-                    &format!("# {key} = {example}"),
-                    &self.comment(words.key, words.words),
-                ))
-            }
-            (Line::Shown, Some(value)) => Some(self.setting(words.key, &value, words.words)),
             (_, Some(value)) if differs => Some(self.setting(words.key, &value, words.words)),
-            (Line::Offered, Some(value)) => Some(format!(
-                "# {}",
-                self.setting(words.key, &value, words.words)
+            (Line::Shown, Some(value)) if offered => {
+                Some(self.setting(words.key, &value, words.words))
+            }
+            (Line::Offered, Some(value)) if offered => Some(commented(
+                &format!("# {} = {}", short(words.key), written(&value)),
+                &self.comment(words.key, words.words),
+            )),
+            (Line::Example(example), None) if offered => Some(commented(
+                &format!("# {} = {example}", short(words.key)),
+                &self.comment(words.key, words.words),
             )),
             _ => None,
         }
@@ -180,12 +175,11 @@ impl Sections {
     fn add(&mut self, key: &str, line: String) {
         let section = key.rsplit_once('.').map_or("", |(section, _)| section);
         let heading = format!("[{section}]");
-        match self.0.iter_mut().find(|(other, _)| *other == heading) {
-            Some((_, lines)) => lines.push(line),
-            None => {
-                let at = self.place_of(section);
-                self.0.insert(at, (heading, vec![line]));
-            }
+        if let Some((_, lines)) = self.0.iter_mut().find(|(other, _)| *other == heading) {
+            lines.push(line);
+        } else {
+            let at = self.place_of(section);
+            self.0.insert(at, (heading, vec![line]));
         }
     }
 
@@ -303,20 +297,14 @@ mod tests {
     fn what_is_offered_is_the_default() {
         let config = TrainConfig::default();
         let offered = RunFileText::explained(&config).text();
-        let taken: String = offered
-            .lines()
-            .map(|line| match line.strip_prefix("# ") {
-                Some(offer)
-                    if offer.contains(" = ")
-                        && !offer.contains("= true")
-                        && !offer.contains("\"vae") =>
-                {
-                    offer
-                }
-                _ => line,
-            })
-            .map(|line| format!("{line}\n"))
-            .collect();
+        let is_default = |offer: &&str| {
+            offer.contains(" = ") && !offer.contains("= true") && !offer.contains("\"vae")
+        };
+        let taken = |line| match str::strip_prefix(line, "# ").filter(is_default) {
+            Some(offer) => offer,
+            None => line,
+        };
+        let taken = offered.lines().map(taken).collect::<Vec<_>>().join("\n");
         let again: TrainConfig =
             toml::from_str(&taken).unwrap_or_else(|error| panic!("{error}\n{taken}"));
         let mut changed: Vec<String> = again.differences().keys().cloned().collect();
