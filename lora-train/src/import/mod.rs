@@ -14,6 +14,7 @@ mod importer;
 mod loss;
 mod network;
 mod optimizer;
+mod option_table;
 mod options;
 mod preview;
 mod rates;
