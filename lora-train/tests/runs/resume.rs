@@ -245,7 +245,7 @@ fn each_part_of_a_checkpoint_matters() {
             "the position in the data",
             end(&|state| {
                 with_record(state, |record| {
-                    record["standing"]["steps_of_epoch"] = 0.into()
+                    record["standing"]["steps_of_epoch"] = 0.into();
                 });
             }),
         ),
@@ -253,7 +253,7 @@ fn each_part_of_a_checkpoint_matters() {
             "the step, which schedule and draws go by",
             end(&|state| {
                 with_record(state, |record| {
-                    record["standing"]["outcome"]["steps"] = 2.into()
+                    record["standing"]["outcome"]["steps"] = 2.into();
                 });
             }),
         ),
