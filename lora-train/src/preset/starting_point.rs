@@ -60,7 +60,7 @@ impl StartingPoint {
         };
         let mut text = RunFileText::explained(&config)
             .headed(format!(
-                "\"{}\": settings for a {} with {}{memory}.",
+                "\"{}\": settings of the preset {} for {}{memory}.",
                 self.trigger.trim(),
                 self.preset.subject,
                 self.preset.family
