@@ -2,12 +2,28 @@
 
 use lora_train::{
     BucketPlan, EpochListing, FolderPlan, FramingPlan, ListedShowing, PicturePlan, Plan,
-    config::TrainConfig,
+    config::{TrainConfig, changed_settings},
 };
 use unicode_width::UnicodeWidthStr;
 
 /// So many pictures are listed unless all are asked for.
 const PICTURES: usize = 40;
+
+/// Rank and alpha, and whatever else is not usual about the adapters.
+pub(crate) fn adapters(config: &TrainConfig) -> String {
+    let told = ["rank", "alpha"];
+    let others = changed_settings(&config.lora).into_iter();
+    let others = others.filter(|setting| {
+        let key = setting.split(' ').next().unwrap_or_default();
+        !told.contains(&key)
+    });
+    let usual = format!("rank {}, alpha {}", config.lora.rank, config.lora.alpha);
+    [usual]
+        .into_iter()
+        .chain(others)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
 
 /// How the number of steps comes about, in two lines.
 pub(crate) fn steps(config: &TrainConfig, plan: &Plan) -> String {

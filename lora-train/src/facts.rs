@@ -59,8 +59,8 @@ pub(crate) fn facts(
         vae_hashes: vae.and_then(hashes_of),
         network_dim: stored_ranks(&config.lora) * config.lora.rank,
         network_alpha: f64::from(config.lora.alpha) * stored_ranks(&config.lora) as f64,
-        network_dropout: Some(f64::from(config.lora.dropout.hidden)).filter(|rate| *rate > 0.0),
-        scale_weight_norms: config.lora.max_norm.map(f64::from),
+        network_dropout: Some(config.lora.dropout.hidden).filter(|rate| *rate > 0.0),
+        scale_weight_norms: config.lora.max_norm,
         learning_rate: config.train.unet_lr,
         unet_lr: trained(
             config.train.unet_lr,

@@ -63,7 +63,7 @@ impl Learner {
         self.rules = Rules {
             dropout: spec.dropout,
             seed,
-            max_norm: spec.max_norm,
+            max_norm: spec.max_norm.map(|norm| norm as f32),
             freeze_down: spec.freeze_down,
         };
         self

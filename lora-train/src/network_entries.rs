@@ -45,7 +45,7 @@ fn network_args(spec: &LoraSpec, train: &LoopConfig) -> Map<String, Value> {
         spec.conv_alpha.unwrap_or(spec.alpha),
     );
     let yes = |is_on: bool| is_on.then(|| "True".to_owned());
-    let share = |rate: f32| (rate > 0.0).then(|| rate.to_string());
+    let share = |rate: f64| (rate > 0.0).then(|| rate.to_string());
     let ratio = |ratio: Option<f64>| ratio.map(|ratio| ratio.to_string());
     // Numbers and strings serialise without fail.
     let blocks = || serde_json::to_string(&spec.blocks).unwrap_or_default();

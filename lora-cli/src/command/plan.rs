@@ -98,7 +98,7 @@ fn text(config: &TrainConfig, plan: &RunPlan, all: bool) -> Vec<String> {
         format!("device {}", config.train.device),
         plan_text::steps(config, plan),
         plan_text::files(config, plan),
-        format!("rank {}, alpha {}", config.lora.rank, config.lora.alpha),
+        plan_text::adapters(config),
         format!("resolution {}", config.dataset.resolution),
     ];
     lines.extend(plan_text::settings(plan));

@@ -47,6 +47,17 @@ fn what_is_not_usual_about_the_loss_is_told() {
     };
     assert!(!plan(&[]).contains("timesteps"));
     let told = plan(&[
+        "lora.algorithm=loha",
+        "lora.rank=8",
+        "lora.alpha=4",
+        "lora.dropout.module=0.1",
+    ]);
+    assert!(
+        told.contains("\nrank 8, alpha 4, algorithm = \"loha\", "),
+        "{told}"
+    );
+    assert!(told.contains("module = 0.1"), "{told}");
+    let told = plan(&[
         "objective.loss_type=huber",
         "objective.huber_c=0.2",
         "timesteps.max=800",

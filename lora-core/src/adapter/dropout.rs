@@ -9,12 +9,12 @@ use sha2::{Digest, Sha256};
 #[serde(default, deny_unknown_fields)]
 pub struct DropoutRates {
     /// Of the values between the two factors of a pair, kohya's `network_dropout`.
-    pub hidden: f32,
+    pub hidden: f64,
     /// Of the ranks of a pair, for each picture of its own, kohya's `rank_dropout`; of the outputs of LoHa, LoKr and DoRA,
     /// LyCORIS' `rank_dropout`.
-    pub rank: f32,
+    pub rank: f64,
     /// Of the modules, kohya's `module_dropout`.
-    pub module: f32,
+    pub module: f64,
 }
 
 impl DropoutRates {
@@ -76,7 +76,7 @@ impl Dropout {
             if rate > 0.0 {
                 let mut keeps = self.keeps(draw, rate, shape.iter().product());
                 for keep in &mut keeps {
-                    *keep /= 1.0 - rate;
+                    *keep /= (1.0 - rate) as f32;
                 }
                 let mask: Tensor<D> =
                     Tensor::from_data(TensorData::new(keeps, shape), &dropped.device());
@@ -95,10 +95,10 @@ impl Dropout {
     }
 
     /// 0 with the probability `rate`, else 1.
-    fn keeps(&self, draw: Draw, rate: f32, count: usize) -> Vec<f32> {
+    fn keeps(&self, draw: Draw, rate: f64, count: usize) -> Vec<f32> {
         let mut random = ChaCha8Rng::from_seed(self.key);
         random.set_stream(draw as u64);
-        let limit = (f64::from(rate) * f64::from(u32::MAX)) as u32;
+        let limit = (rate * f64::from(u32::MAX)) as u32;
         (0..count)
             .map(|_| f32::from(u8::from(random.next_u32() >= limit)))
             .collect()

@@ -33,7 +33,7 @@ pub struct LoraSpec {
     pub decompose_both: bool,
     /// The largest norm of a module's change, to which it is scaled down after each step; kohya's `scale_weight_norms`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_norm: Option<f32>,
+    pub max_norm: Option<f64>,
     /// What is left out of each step.
     pub dropout: DropoutRates,
     /// Layers with settings of their own.
