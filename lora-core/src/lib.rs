@@ -24,6 +24,7 @@ mod module_name;
 mod part;
 mod precision;
 pub mod prompt_syntax;
+mod recompute;
 mod resample;
 mod resnet;
 pub mod safetensors_file;
@@ -43,6 +44,7 @@ pub use model_tensors::TensorShapes;
 pub use module_name::ModuleName;
 pub use part::Part;
 pub use precision::Precision;
+pub use recompute::ActivationCheckpointing;
 pub use text_conditioner::{TextConditioner, TextStates, TextTower, TokenIds};
 
 /// Every trainable factor, by the key it has in a file. Always rank 2: convolutions reshape when they are applied.

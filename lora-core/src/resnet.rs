@@ -1,9 +1,10 @@
-use burn::tensor::Tensor;
+use burn::{backend::DispatchTensor, tensor::Tensor};
 
 use crate::{
     activation::Activation,
     adapter::Site,
     layer::{Conv2d, GroupNorm, Linear},
+    recompute::{Piece, recomputed},
     weights::Weights,
 };
 
@@ -75,6 +76,17 @@ impl Resnet {
         }
     }
 
+    /// As [`Self::forward`] with a time, keeping nothing for the backward pass but what it is given.
+    pub(crate) fn forward_again(&self, x: Tensor<4>, time: &Tensor<2>) -> Tensor<4> {
+        let inputs = vec![x.into_dispatch(), time.clone().into_dispatch()];
+        let forward = |resnet: &Self, inputs: Vec<DispatchTensor>| {
+            let [x, time] = inputs.try_into().unwrap_or_else(|_| unreachable!("two inputs"));
+            let time = Tensor::from_dispatch(time);
+            resnet.forward(Tensor::from_dispatch(x), Some(&time)).into_dispatch()
+        };
+        Tensor::from_dispatch(recomputed(self, inputs, forward))
+    }
+
     pub(crate) fn sites(&mut self, visit: &mut dyn FnMut(Site<'_>)) {
         visit(self.conv1.site());
         if let Some(projection) = &mut self.time_emb_proj {
@@ -84,5 +96,11 @@ impl Resnet {
         if let Some(shortcut) = &mut self.conv_shortcut {
             visit(shortcut.site());
         }
+    }
+}
+
+impl Piece for Resnet {
+    fn each_site(&mut self, visit: &mut dyn FnMut(Site<'_>)) {
+        self.sites(visit);
     }
 }

@@ -10,7 +10,7 @@ use burn::backend::{
     tensor::FloatTensor,
 };
 
-use super::backend::{CpuOps, Pointwise, Rows, Window};
+use super::backend::{CpuOps, Heads, Pointwise, Rows, Window};
 
 #[derive(Debug)]
 struct PointwiseBackward;
@@ -22,6 +22,8 @@ struct SoftmaxBackward;
 struct NormaliseBackward;
 #[derive(Debug)]
 struct UnfoldBackward;
+#[derive(Debug)]
+struct AttentionBackward;
 
 /// Sends the gradient of an operation's output on to its one differentiable input.
 macro_rules! backward_of_one_input {
@@ -63,6 +65,29 @@ backward_of_one_input!(
     (FloatTensor<B>, FloatTensor<B>, Rows, f64),
     |(x, weight, rows, epsilon), grad| B::normalise_backward(x, weight, grad, rows, epsilon)
 );
+
+/// Inputs, outputs and shape of an attention.
+type Attended<B> = (Vec<FloatTensor<B>>, FloatTensor<B>, FloatTensor<B>, Heads);
+
+impl<B: CpuOps> Backward<B, 3> for AttentionBackward {
+    type State = Attended<B>;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 3>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let grad = grads.consume::<B>(&ops.node);
+        let (inputs, output, logs, heads) = ops.state;
+        let gradients = B::attention_backward(inputs, output, logs, grad, heads);
+        for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
+            if let Some(parent) = parent {
+                grads.register::<B>(parent.id, gradient);
+            }
+        }
+    }
+}
 
 /// What only a second derivative would ask for; LoRA training takes none.
 fn first_order_only() -> ! {
@@ -128,6 +153,29 @@ impl<B: CpuOps, C: CheckpointStrategy> CpuOps for Autodiff<B, C> {
         }
     }
 
+    fn attention(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        heads: Heads,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let nodes = [query.node(), key.node(), value.node()];
+        let [query, key, value] = [query, key, value].map(|x| x.into_primitive());
+        let (output, logs) = B::attention(query.clone(), key.clone(), value.clone(), heads);
+        let constant = FloatTensor::<Self>::new(logs.clone());
+        let output = match AttentionBackward
+            .prepare::<C>(nodes)
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => {
+                prep.finish((vec![query, key, value], output.clone(), logs, heads), output)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        };
+        (output, constant)
+    }
+
     fn unfold(x: FloatTensor<Self>, window: Window) -> FloatTensor<Self> {
         let node = x.node();
         let output = B::unfold(x.into_primitive(), window);
@@ -142,6 +190,16 @@ impl<B: CpuOps, C: CheckpointStrategy> CpuOps for Autodiff<B, C> {
     }
 
     fn fold(_: FloatTensor<Self>, _: Window) -> FloatTensor<Self> {
+        first_order_only()
+    }
+
+    fn attention_backward(
+        _: Vec<FloatTensor<Self>>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: Heads,
+    ) -> Vec<FloatTensor<Self>> {
         first_order_only()
     }
 

@@ -53,6 +53,23 @@ impl Window {
     }
 }
 
+/// Shape of an attention: heads lie side by side in the channels.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Heads {
+    /// Heads.
+    pub heads: usize,
+    /// Channels of a head.
+    pub width: usize,
+    /// Queries of an item.
+    pub tokens: usize,
+    /// Keys and values of an item.
+    pub context: usize,
+    /// What the scores are multiplied by.
+    pub scale: f32,
+    /// Whether a query sees only the keys up to its own place.
+    pub causal: bool,
+}
+
 /// Operations with hand-written CPU kernels; all tensors are f32.
 #[backend_extension(Flex, Autodiff)]
 pub trait CpuOps: Backend {
@@ -91,6 +108,22 @@ pub trait CpuOps: Backend {
         rows: Rows,
         epsilon: f64,
     ) -> FloatTensor<Self>;
+    /// `softmax(q·kᵀ·scale)·v` of every head, from `[batch, tokens, channels]` and twice `[batch, context, channels]`, and
+    /// what its backward pass needs besides, `[batch, tokens, heads]`.
+    fn attention(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
+        heads: Heads,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+    /// The gradients of [`Self::attention`] in query, key and value.
+    fn attention_backward(
+        inputs: Vec<FloatTensor<Self>>,
+        output: FloatTensor<Self>,
+        logs: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        heads: Heads,
+    ) -> Vec<FloatTensor<Self>>;
     /// The columns of a convolution: `[batch, channels, height, width]` to
     /// `[batch, channels · size², out_height · out_width]`.
     fn unfold(x: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;

@@ -6,8 +6,8 @@ use burn::{
 };
 
 use super::{
-    backend::{CpuOps, Pointwise, Rows, Window},
-    kernel::{activation, norm, softmax, unfold},
+    backend::{CpuOps, Heads, Pointwise, Rows, Window},
+    kernel::{activation, attention, norm, softmax, unfold},
     shape::halved_last,
 };
 
@@ -19,6 +19,11 @@ fn with_slice<T>(x: &Floats, read: impl FnOnce(&[f32]) -> T) -> T {
         return read(slice);
     }
     read(x.to_contiguous().as_slice::<f32>().unwrap_or_default())
+}
+
+/// The elements of a contiguous tensor.
+fn slice(x: &Floats) -> &[f32] {
+    x.as_slice::<f32>().unwrap_or_default()
 }
 
 fn shape(x: &Floats) -> Vec<usize> {
@@ -98,6 +103,41 @@ impl CpuOps for Flex {
             })
         });
         tensor(gradient, shape(&x))
+    }
+
+    fn attention(query: Floats, key: Floats, value: Floats, heads: Heads) -> (Floats, Floats) {
+        let [query, key, value] = [query, key, value].map(|x| x.to_contiguous());
+        let (out, logs) = attention::forward(
+            slice(&query),
+            slice(&key),
+            slice(&value),
+            heads,
+        );
+        let shape = shape(&query);
+        let batch = shape.first().copied().unwrap_or_default();
+        let logs = tensor(logs, vec![batch, heads.tokens, heads.heads]);
+        (tensor(out, shape), logs)
+    }
+
+    fn attention_backward(
+        inputs: Vec<Floats>,
+        output: Floats,
+        logs: Floats,
+        grad: Floats,
+        heads: Heads,
+    ) -> Vec<Floats> {
+        let inputs: Vec<Floats> = inputs.iter().map(|x| x.to_contiguous()).collect();
+        let grad = grad.to_contiguous();
+        let [query, key, value] = [0, 1, 2].map(|which| slice(&inputs[which]));
+        let grads = attention::backward(
+            [query, key, value],
+            slice(&output),
+            slice(&logs),
+            slice(&grad),
+            heads,
+        );
+        let shapes = inputs.iter().map(shape);
+        grads.into_iter().zip(shapes).map(|(grad, shape)| tensor(grad, shape)).collect()
     }
 
     fn unfold(x: Floats, window: Window) -> Floats {

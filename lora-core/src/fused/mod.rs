@@ -11,15 +11,20 @@ mod shape;
 
 use burn::{
     backend::{Dispatch, DispatchDevice},
-    tensor::{DType, Tensor, activation, module, ops::ConvOptions},
+    tensor::{DType, FloatDType, Tensor, activation, module, ops::ConvOptions},
 };
 
 use backend::CpuOps;
-pub use backend::{Pointwise, Rows, Window};
+pub use backend::{Heads, Pointwise, Rows, Window};
 
 /// Whether `x` is one of flex's f32 tensors.
 fn is_fast<const D: usize>(x: &Tensor<D>) -> bool {
-    x.dtype() == DType::F32 && matches!(x.device().inner().as_dispatch(), DispatchDevice::Flex(_))
+    x.dtype() == DType::F32 && is_flex(x)
+}
+
+/// Whether `x` is one of flex's tensors.
+fn is_flex<const D: usize>(x: &Tensor<D>) -> bool {
+    matches!(x.device().inner().as_dispatch(), DispatchDevice::Flex(_))
 }
 
 /// `x·σ(x)` of every element.
@@ -70,6 +75,24 @@ pub fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
         return Tensor::from_dispatch(<Dispatch as CpuOps>::softmax_last(x.into_dispatch()));
     }
     activation::softmax(x, D - 1)
+}
+
+/// Attention of every head where there is a kernel for it: `softmax(q·kᵀ·scale)·v`, of which nothing is kept for the backward
+/// pass but inputs and output. In f32
+/// whatever the number format; `None` on other devices.
+pub fn attention(
+    query: &Tensor<3>,
+    key: &Tensor<3>,
+    value: &Tensor<3>,
+    heads: Heads,
+) -> Option<Tensor<3>> {
+    is_flex(query).then(|| {
+        let dtype: FloatDType = query.dtype().into();
+        let single = |x: &Tensor<3>| x.clone().cast(DType::F32).into_dispatch();
+        let [query, key, value] = [query, key, value].map(single);
+        let (out, _) = <Dispatch as CpuOps>::attention(query, key, value, heads);
+        Tensor::<3>::from_dispatch(out).cast(dtype)
+    })
 }
 
 /// Bytes of columns above which a convolution is left to burn, which makes them piece by piece.

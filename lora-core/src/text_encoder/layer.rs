@@ -4,7 +4,7 @@ use super::TextEncoderConfig;
 use crate::{
     activation::Activation,
     adapter::Site,
-    attention::attention,
+    attention::{Sight, attention},
     layer::{LayerNorm, Linear},
     weights::Weights,
 };
@@ -45,15 +45,15 @@ impl TextLayer {
         }
     }
 
-    /// `[batch, tokens, hidden]` to the same; `mask [tokens, tokens]` is added to the scores.
-    pub(super) fn forward(&self, hidden: Tensor<3>, mask: Tensor<2>) -> Tensor<3> {
+    /// `[batch, tokens, hidden]` to the same; no token sees those behind it.
+    pub(super) fn forward(&self, hidden: Tensor<3>) -> Tensor<3> {
         let normal = self.layer_norm1.forward(hidden.clone());
         let attended = attention(
             self.q_proj.forward(normal.clone()),
             self.k_proj.forward(normal.clone()),
             self.v_proj.forward(normal),
             self.heads,
-            Some(mask),
+            Sight::Backwards,
         );
         let hidden = hidden + self.out_proj.forward(attended);
         let normal = self.layer_norm2.forward(hidden.clone());

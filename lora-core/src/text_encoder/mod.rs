@@ -33,7 +33,6 @@ pub struct TextEncoder {
     projection: Option<Linear>,
     end_token: u32,
     /// `[77, 77]`, added to attention scores: 0 on and below the diagonal, the lowest f32 above.
-    causal_mask: Tensor<2>,
 }
 
 impl TextEncoder {
@@ -61,7 +60,6 @@ impl TextEncoder {
             ),
             projection: None,
             end_token: config.end_token(),
-            causal_mask: causal_mask(config.max_position_embeddings, weights.device()),
         }
     }
 
@@ -133,11 +131,9 @@ impl TextEncoder {
     }
 
     fn through(&self, hidden: Tensor<3>, layers: Range<usize>) -> Tensor<3> {
-        let [_, tokens, _] = hidden.dims();
-        let mask = self.causal_mask.clone().slice([0..tokens, 0..tokens]);
         self.layers[layers]
             .iter()
-            .fold(hidden, |hidden, layer| layer.forward(hidden, mask.clone()))
+            .fold(hidden, |hidden, layer| layer.forward(hidden))
     }
 }
 
@@ -154,17 +150,4 @@ impl Sites for TextEncoder {
             visit(Target::TextProjection, projection.site());
         }
     }
-}
-
-fn causal_mask(tokens: usize, device: &Device) -> Tensor<2> {
-    let values: Vec<f32> = (0..tokens * tokens)
-        .map(|index| {
-            if index % tokens > index / tokens {
-                f32::MIN
-            } else {
-                0.0
-            }
-        })
-        .collect();
-    Tensor::from_data(TensorData::new(values, [tokens, tokens]), device)
 }

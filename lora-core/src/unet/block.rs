@@ -1,8 +1,9 @@
-use burn::tensor::Tensor;
+use burn::{backend::DispatchTensor, tensor::Tensor};
 
 use super::transformer::Transformer;
 use crate::{
     adapter::{Site, Target},
+    recompute::{ActivationCheckpointing, Piece, recomputed},
     resample::{Downsample, Upsample},
     resnet::Resnet,
 };
@@ -27,12 +28,14 @@ pub struct Conditioning {
     pub time: Tensor<2>,
     /// Text states, `[batch, tokens, cross_attention_dim]`.
     pub text: Tensor<3>,
+    /// What the block may keep for the backward pass.
+    pub checkpointing: ActivationCheckpointing,
 }
 
 /// One step of the UNet: a pure function of hidden states, skip connection and conditioning.
 ///
-/// The network is a plain sequence of these, so whatever wraps one (activation checkpointing, timing, offloading) wraps
-/// any of them.
+/// The network is a plain sequence of these, so whatever wraps one ([`Self::forward_again`], timing, offloading) wraps any of
+/// them.
 #[derive(Clone, Debug)]
 pub struct Block(pub(super) Kind);
 
@@ -44,7 +47,7 @@ pub struct Block(pub(super) Kind);
 pub(super) enum Kind {
     Down(Resnet, Option<Transformer>),
     Downsample(Downsample),
-    Middle(Resnet, Transformer, Resnet),
+    Middle(Resnet, Option<Transformer>, Resnet),
     Up(Resnet, Option<Transformer>),
     Upsample(Upsample),
 }
@@ -69,24 +72,28 @@ impl Block {
         skip: Option<Tensor<4>>,
         conditioning: &Conditioning,
     ) -> Tensor<4> {
-        let time = Some(&conditioning.time);
+        let within = conditioning.checkpointing == ActivationCheckpointing::Aggressive;
+        let shape = |resnet: &Resnet, hidden| match within {
+            true => resnet.forward_again(hidden, &conditioning.time),
+            false => resnet.forward(hidden, Some(&conditioning.time)),
+        };
         let attend = |transformer: &Option<Transformer>, hidden| match transformer {
-            Some(transformer) => transformer.forward(hidden, conditioning.text.clone()),
+            Some(transformer) => transformer.forward(hidden, conditioning.text.clone(), within),
             None => hidden,
         };
         match &self.0 {
-            Kind::Down(resnet, transformer) => attend(transformer, resnet.forward(hidden, time)),
+            Kind::Down(resnet, transformer) => attend(transformer, shape(resnet, hidden)),
             Kind::Downsample(downsample) => downsample.forward(hidden),
             Kind::Middle(first, transformer, second) => {
-                let hidden = first.forward(hidden, time);
-                second.forward(transformer.forward(hidden, conditioning.text.clone()), time)
+                let hidden = attend(transformer, shape(first, hidden));
+                shape(second, hidden)
             }
             Kind::Up(resnet, transformer) => {
                 let joined = match skip {
                     Some(skip) => Tensor::cat(vec![hidden, skip], 1),
                     None => hidden,
                 };
-                attend(transformer, resnet.forward(joined, time))
+                attend(transformer, shape(resnet, joined))
             }
             Kind::Upsample(upsample) => {
                 let [_, _, height, width] = hidden.dims();
@@ -97,6 +104,35 @@ impl Block {
                 upsample.forward(hidden, size)
             }
         }
+    }
+
+    /// As [`Self::forward`], keeping nothing for the backward pass but what it is given: the block is computed again then.
+    pub fn forward_again(
+        &self,
+        hidden: Tensor<4>,
+        skip: Option<Tensor<4>>,
+        conditioning: &Conditioning,
+    ) -> Tensor<4> {
+        let checkpointing = conditioning.checkpointing;
+        let mut inputs = vec![
+            hidden.into_dispatch(),
+            conditioning.time.clone().into_dispatch(),
+            conditioning.text.clone().into_dispatch(),
+        ];
+        inputs.extend(skip.map(Tensor::into_dispatch));
+        let forward = move |block: &Self, inputs: Vec<DispatchTensor>| {
+            let mut inputs = inputs.into_iter();
+            let mut next = || inputs.next().unwrap_or_else(|| unreachable!("three inputs"));
+            let hidden = Tensor::from_dispatch(next());
+            let conditioning = Conditioning {
+                time: Tensor::from_dispatch(next()),
+                text: Tensor::from_dispatch(next()),
+                checkpointing,
+            };
+            let skip = inputs.next().map(Tensor::from_dispatch);
+            block.forward(hidden, skip, &conditioning).into_dispatch()
+        };
+        Tensor::from_dispatch(recomputed(self, inputs, forward))
     }
 
     pub(super) fn sites(&mut self, visit: &mut dyn FnMut(Target, Site<'_>)) {
@@ -112,11 +148,19 @@ impl Block {
             }
             Kind::Middle(first, transformer, second) => {
                 resnet_sites(first, visit);
-                transformer.sites(&mut |site| visit(Target::Attention, site));
+                if let Some(transformer) = transformer {
+                    transformer.sites(&mut |site| visit(Target::Attention, site));
+                }
                 resnet_sites(second, visit);
             }
             Kind::Downsample(downsample) => visit(Target::Convolution, downsample.site()),
             Kind::Upsample(upsample) => visit(Target::Convolution, upsample.site()),
         }
+    }
+}
+
+impl Piece for Block {
+    fn each_site(&mut self, visit: &mut dyn FnMut(Site<'_>)) {
+        self.sites(&mut |_, site| visit(site));
     }
 }

@@ -25,6 +25,7 @@ use crate::{
     activation::Activation,
     adapter::{Naming, Site, Sites, Target},
     layer::{Conv2d, GroupNorm},
+    recompute::ActivationCheckpointing,
     resample::{Downsample, Upsample},
     resnet::{Resnet, ResnetConfig},
     weights::{OriginalUNetNames, Weights},
@@ -42,6 +43,7 @@ pub struct UNet {
     conv_norm_out: GroupNorm,
     conv_out: Conv2d,
     activation: Activation,
+    checkpointing: ActivationCheckpointing,
 }
 
 impl UNet {
@@ -65,7 +67,13 @@ impl UNet {
             ),
             conv_out: Conv2d::new(&weights.at("conv_out"), first, config.out_channels, 3),
             activation: config.act_fn,
+            checkpointing: ActivationCheckpointing::None,
         }
+    }
+
+    /// Says what passes from now on keep for the backward pass. Gradients are the same.
+    pub fn set_checkpointing(&mut self, checkpointing: ActivationCheckpointing) {
+        self.checkpointing = checkpointing;
     }
 
     /// `latents [batch, 4, height, width]`, one timestep for each item and its conditions to a prediction of the
@@ -89,6 +97,7 @@ impl UNet {
         let conditioning = Conditioning {
             time: self.activation.forward(time),
             text: conditions.text.clone(),
+            checkpointing: self.checkpointing,
         };
         let mut hidden = self.conv_in.forward(latents);
         let mut skips = vec![hidden.clone()];
@@ -98,7 +107,12 @@ impl UNet {
                 Skip::Look => skips.last().cloned(),
                 Skip::Leave | Skip::Ignore => None,
             };
-            hidden = block.forward(hidden, skip, &conditioning);
+            hidden = match self.checkpointing {
+                ActivationCheckpointing::None => block.forward(hidden, skip, &conditioning),
+                ActivationCheckpointing::Block | ActivationCheckpointing::Aggressive => {
+                    block.forward_again(hidden, skip, &conditioning)
+                }
+            };
             if block.skip() == Skip::Leave {
                 skips.push(hidden.clone());
             }
@@ -228,5 +242,5 @@ fn middle(
     };
     let level = config.block_out_channels.len() - 1;
     let transformer = Transformer::new(config, &weights.at("attentions").at(0), level, channels);
-    Kind::Middle(resnet(0), transformer, resnet(1))
+    Kind::Middle(resnet(0), Some(transformer), resnet(1))
 }

@@ -68,18 +68,19 @@ impl Transformer {
         }
     }
 
-    /// `[batch, channels, height, width]` to the same; `text` is `[batch, tokens, cross_attention_dim]`.
-    pub(super) fn forward(&self, x: Tensor<4>, text: Tensor<3>) -> Tensor<4> {
+    /// `[batch, channels, height, width]` to the same; `text` is `[batch, tokens, cross_attention_dim]`. Layers that are
+    /// computed `again` keep only their inputs for the backward pass.
+    pub(super) fn forward(&self, x: Tensor<4>, text: Tensor<3>, again: bool) -> Tensor<4> {
         let shape = x.dims();
         let normal = self.norm.forward(x.clone());
         let tokens = match &self.proj_in {
             Projection::Pointwise(conv) => to_tokens(conv.forward(normal)),
             Projection::Linear(linear) => linear.forward(to_tokens(normal)),
         };
-        let tokens = self
-            .blocks
-            .iter()
-            .fold(tokens, |tokens, block| block.forward(tokens, text.clone()));
+        let tokens = self.blocks.iter().fold(tokens, |tokens, block| match again {
+            true => block.forward_again(tokens, text.clone()),
+            false => block.forward(tokens, text.clone()),
+        });
         let out = match &self.proj_out {
             Projection::Pointwise(conv) => conv.forward(to_map(tokens, shape)),
             Projection::Linear(linear) => to_map(linear.forward(tokens), shape),

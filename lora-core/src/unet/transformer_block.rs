@@ -1,10 +1,11 @@
-use burn::tensor::Tensor;
+use burn::{backend::DispatchTensor, tensor::Tensor};
 
 use crate::{
     adapter::Site,
-    attention::attention,
+    attention::{Sight, attention},
     fused,
     layer::{LayerNorm, Linear},
+    recompute::{Piece, recomputed},
     weights::Weights,
 };
 
@@ -44,11 +45,28 @@ impl TransformerBlock {
         x.clone() + self.feed_forward.forward(self.norm3.forward(x))
     }
 
+    /// As [`Self::forward`], keeping nothing for the backward pass but what it is given.
+    pub(super) fn forward_again(&self, x: Tensor<3>, text: Tensor<3>) -> Tensor<3> {
+        let inputs = vec![x.into_dispatch(), text.into_dispatch()];
+        let forward = |block: &Self, inputs: Vec<DispatchTensor>| {
+            let [x, text] = inputs.try_into().unwrap_or_else(|_| unreachable!("two inputs"));
+            let text = Tensor::from_dispatch(text);
+            block.forward(Tensor::from_dispatch(x), text).into_dispatch()
+        };
+        Tensor::from_dispatch(recomputed(self, inputs, forward))
+    }
+
     pub(super) fn sites(&mut self, visit: &mut dyn FnMut(Site<'_>)) {
         self.attn1.sites(visit);
         self.attn2.sites(visit);
         visit(self.feed_forward.proj.site());
         visit(self.feed_forward.out.site());
+    }
+}
+
+impl Piece for TransformerBlock {
+    fn each_site(&mut self, visit: &mut dyn FnMut(Site<'_>)) {
+        self.sites(visit);
     }
 }
 
@@ -81,7 +99,7 @@ impl Attention {
             self.to_k.forward(context.clone()),
             self.to_v.forward(context),
             self.heads,
-            None,
+            Sight::Everything,
         );
         self.to_out.forward(attended)
     }

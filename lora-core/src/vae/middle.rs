@@ -2,7 +2,7 @@ use burn::tensor::Tensor;
 
 use super::{VaeConfig, config::EPSILON};
 use crate::{
-    attention::attention,
+    attention::{Sight, attention},
     layer::{GroupNorm, Linear},
     resnet::Resnet,
     weights::Weights,
@@ -75,7 +75,7 @@ impl PixelAttention {
             self.to_k.forward(tokens.clone()),
             self.to_v.forward(tokens),
             1,
-            None,
+            Sight::Everything,
         );
         x + self.to_out.forward(attended).swap_dims(1, 2).reshape(shape)
     }

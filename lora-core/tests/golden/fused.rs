@@ -1,7 +1,7 @@
 //! The fused operations against burn's own, forward and backward.
 
-use burn::tensor::{Device, Tensor, TensorData, activation, module, ops::ConvOptions};
-use lora_core::fused;
+use burn::tensor::{Bool, Device, Tensor, TensorData, activation, module, ops::ConvOptions};
+use lora_core::fused::{self, Heads};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -155,4 +155,93 @@ fn gradients(x: &Tensor<4>, y: Tensor<4>) -> [Vec<f32>; 2] {
         floats(y.inner()),
         floats(x.grad_remove(&mut grads).unwrap()),
     ]
+}
+
+/// Attention out of burn's own operations: every score in one tensor.
+fn attention_of_burn([query, key, value]: [Tensor<3>; 3], heads: Heads) -> Tensor<3> {
+    let [batch, tokens, channels] = query.dims();
+    let split = |x: Tensor<3>| {
+        let [_, length, _] = x.dims();
+        x.reshape([batch, length, heads.heads, heads.width])
+            .swap_dims(1, 2)
+    };
+    let scores = split(query).matmul(split(key).transpose()) * heads.scale;
+    let scores = if heads.causal {
+        let hidden = Tensor::<2, Bool>::tril_mask([tokens, heads.context], 0, &Device::flex());
+        scores.mask_fill(hidden.unsqueeze(), f32::NEG_INFINITY)
+    } else {
+        scores
+    };
+    activation::softmax(scores, 3)
+        .matmul(split(value))
+        .swap_dims(1, 2)
+        .reshape([batch, tokens, channels])
+}
+
+/// The output, and the gradients in query, key and value under a fixed random weighting of the output.
+fn attend(
+    inputs: &[Tensor<3>; 3],
+    attention: impl Fn([Tensor<3>; 3]) -> Tensor<3>,
+) -> [Vec<f32>; 4] {
+    let leaves = inputs.clone().map(|x| x.autodiff().require_grad());
+    let out = attention(leaves.clone());
+    let weights = seeded(8, out.dims()).autodiff();
+    let mut grads = (out.clone() * weights).sum().backward();
+    let [query, key, value] = leaves.map(|leaf| leaf.grad_remove(&mut grads).unwrap());
+    [out.inner(), query, key, value].map(|x| x.into_data().iter::<f32>().collect())
+}
+
+#[test]
+fn attention_equals_burns() {
+    for (batch, heads, width, tokens, context, causal) in [
+        (1, 8, 40, 70, 77, false),
+        // More than one block of queries, the last of them short.
+        (2, 2, 8, 700, 700, false),
+        (2, 5, 64, 33, 1, false),
+        (2, 4, 16, 77, 77, true),
+        (1, 1, 16, 600, 600, true),
+    ] {
+        let heads = Heads {
+            heads,
+            width,
+            tokens,
+            context,
+            scale: 1.5 / (width as f32).sqrt(),
+            causal,
+        };
+        let channels = heads.heads * width;
+        let inputs = [
+            // Laid out as a projection of a picture leaves it.
+            seeded(1, [batch, channels, tokens]).swap_dims(1, 2),
+            seeded(2, [batch, context, channels]),
+            seeded(3, [batch, context, channels]),
+        ];
+        let ours = attend(&inputs, |[query, key, value]| {
+            fused::attention(&query, &key, &value, heads).unwrap()
+        });
+        let burns = attend(&inputs, |inputs| attention_of_burn(inputs, heads));
+        for ((name, found), expected) in ["out", "query", "key", "value"].iter().zip(ours).zip(burns)
+        {
+            let deviation = deviation(&found, &expected);
+            assert!(deviation < LIMIT, "{heads:?}: {name} deviates by {deviation:e}");
+        }
+    }
+}
+
+/// Scores of several hundred overflow an exponential that nothing was subtracted from.
+#[test]
+fn attention_to_large_scores_stays_finite() {
+    let heads = Heads {
+        heads: 1,
+        width: 8,
+        tokens: 5,
+        context: 9,
+        scale: 300.0,
+        causal: false,
+    };
+    let inputs = [seeded(1, [1, 5, 8]), seeded(2, [1, 9, 8]), seeded(3, [1, 9, 8])];
+    let all = attend(&inputs, |[query, key, value]| {
+        fused::attention(&query, &key, &value, heads).unwrap()
+    });
+    assert!(all.iter().flatten().all(|x| x.is_finite()));
 }

@@ -15,6 +15,7 @@ mod lycoris;
 mod marks;
 mod model_files;
 mod recognising;
+mod recompute;
 mod samplers;
 mod spare_tensors;
 mod vae_files;

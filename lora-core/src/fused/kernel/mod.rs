@@ -6,7 +6,9 @@
 )]
 
 pub(super) mod activation;
+pub(super) mod attention;
 mod exp;
+mod gemm;
 pub(super) mod norm;
 mod parallel;
 pub(super) mod softmax;

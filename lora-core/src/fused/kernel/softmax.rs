@@ -46,7 +46,7 @@ pub(in super::super) fn backward(output: &[f32], grad: &[f32], width: usize) -> 
 }
 
 #[inline(always)]
-fn largest(x: &[f32]) -> f32 {
+pub(super) fn largest(x: &[f32]) -> f32 {
     let (runs, rest) = x.as_chunks::<LANES>();
     let mut lanes = [f32::MIN; LANES];
     for run in runs {
@@ -61,7 +61,7 @@ fn largest(x: &[f32]) -> f32 {
 }
 
 #[inline(always)]
-fn sum(x: &[f32]) -> f32 {
+pub(super) fn sum(x: &[f32]) -> f32 {
     let (runs, rest) = x.as_chunks::<LANES>();
     let mut lanes = [0.0; LANES];
     for run in runs {
@@ -73,7 +73,7 @@ fn sum(x: &[f32]) -> f32 {
 }
 
 #[inline(always)]
-fn dot(left: &[f32], right: &[f32]) -> f32 {
+pub(super) fn dot(left: &[f32], right: &[f32]) -> f32 {
     let (left_runs, left_rest) = left.as_chunks::<LANES>();
     let (right_runs, right_rest) = right.as_chunks::<LANES>();
     let mut lanes = [0.0; LANES];
