@@ -80,9 +80,13 @@ impl Resnet {
     pub(crate) fn forward_again(&self, x: Tensor<4>, time: &Tensor<2>) -> Tensor<4> {
         let inputs = vec![x.into_dispatch(), time.clone().into_dispatch()];
         let forward = |resnet: &Self, inputs: Vec<DispatchTensor>| {
-            let [x, time] = inputs.try_into().unwrap_or_else(|_| unreachable!("two inputs"));
+            let [x, time] = inputs
+                .try_into()
+                .unwrap_or_else(|_| unreachable!("two inputs"));
             let time = Tensor::from_dispatch(time);
-            resnet.forward(Tensor::from_dispatch(x), Some(&time)).into_dispatch()
+            resnet
+                .forward(Tensor::from_dispatch(x), Some(&time))
+                .into_dispatch()
         };
         Tensor::from_dispatch(recomputed(self, inputs, forward))
     }

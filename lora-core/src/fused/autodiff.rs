@@ -67,7 +67,7 @@ backward_of_one_input!(
 );
 
 /// Inputs, outputs and shape of an attention.
-type Attended<B> = (Vec<FloatTensor<B>>, FloatTensor<B>, FloatTensor<B>, Heads);
+type Attended<B> = ([FloatTensor<B>; 3], FloatTensor<B>, FloatTensor<B>, Heads);
 
 impl<B: CpuOps> Backward<B, 3> for AttentionBackward {
     type State = Attended<B>;
@@ -79,8 +79,8 @@ impl<B: CpuOps> Backward<B, 3> for AttentionBackward {
         _checkpointer: &mut Checkpointer,
     ) {
         let grad = grads.consume::<B>(&ops.node);
-        let (inputs, output, logs, heads) = ops.state;
-        let gradients = B::attention_backward(inputs, output, logs, grad, heads);
+        let ([query, key, value], output, logs, heads) = ops.state;
+        let gradients = B::blocked_attention_backward(query, key, value, output, logs, grad, heads);
         for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
             if let Some(parent) = parent {
                 grads.register::<B>(parent.id, gradient);
@@ -153,7 +153,7 @@ impl<B: CpuOps, C: CheckpointStrategy> CpuOps for Autodiff<B, C> {
         }
     }
 
-    fn attention(
+    fn blocked_attention(
         query: FloatTensor<Self>,
         key: FloatTensor<Self>,
         value: FloatTensor<Self>,
@@ -161,7 +161,7 @@ impl<B: CpuOps, C: CheckpointStrategy> CpuOps for Autodiff<B, C> {
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let nodes = [query.node(), key.node(), value.node()];
         let [query, key, value] = [query, key, value].map(|x| x.into_primitive());
-        let (output, logs) = B::attention(query.clone(), key.clone(), value.clone(), heads);
+        let (output, logs) = B::blocked_attention(query.clone(), key.clone(), value.clone(), heads);
         let constant = FloatTensor::<Self>::new(logs.clone());
         let output = match AttentionBackward
             .prepare::<C>(nodes)
@@ -169,7 +169,7 @@ impl<B: CpuOps, C: CheckpointStrategy> CpuOps for Autodiff<B, C> {
             .stateful()
         {
             OpsKind::Tracked(prep) => {
-                prep.finish((vec![query, key, value], output.clone(), logs, heads), output)
+                prep.finish(([query, key, value], output.clone(), logs, heads), output)
             }
             OpsKind::UnTracked(prep) => prep.finish(output),
         };
@@ -193,8 +193,10 @@ impl<B: CpuOps, C: CheckpointStrategy> CpuOps for Autodiff<B, C> {
         first_order_only()
     }
 
-    fn attention_backward(
-        _: Vec<FloatTensor<Self>>,
+    fn blocked_attention_backward(
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
         _: FloatTensor<Self>,
         _: FloatTensor<Self>,
         _: FloatTensor<Self>,

@@ -110,15 +110,17 @@ pub trait CpuOps: Backend {
     ) -> FloatTensor<Self>;
     /// `softmax(q·kᵀ·scale)·v` of every head, from `[batch, tokens, channels]` and twice `[batch, context, channels]`, and
     /// what its backward pass needs besides, `[batch, tokens, heads]`.
-    fn attention(
+    fn blocked_attention(
         query: FloatTensor<Self>,
         key: FloatTensor<Self>,
         value: FloatTensor<Self>,
         heads: Heads,
     ) -> (FloatTensor<Self>, FloatTensor<Self>);
-    /// The gradients of [`Self::attention`] in query, key and value.
-    fn attention_backward(
-        inputs: Vec<FloatTensor<Self>>,
+    /// The gradients of [`Self::blocked_attention`] in query, key and value.
+    fn blocked_attention_backward(
+        query: FloatTensor<Self>,
+        key: FloatTensor<Self>,
+        value: FloatTensor<Self>,
         output: FloatTensor<Self>,
         logs: FloatTensor<Self>,
         grad: FloatTensor<Self>,

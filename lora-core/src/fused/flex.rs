@@ -105,39 +105,43 @@ impl CpuOps for Flex {
         tensor(gradient, shape(&x))
     }
 
-    fn attention(query: Floats, key: Floats, value: Floats, heads: Heads) -> (Floats, Floats) {
+    fn blocked_attention(
+        query: Floats,
+        key: Floats,
+        value: Floats,
+        heads: Heads,
+    ) -> (Floats, Floats) {
         let [query, key, value] = [query, key, value].map(|x| x.to_contiguous());
-        let (out, logs) = attention::forward(
-            slice(&query),
-            slice(&key),
-            slice(&value),
-            heads,
-        );
+        let (out, logs) = attention::forward(slice(&query), slice(&key), slice(&value), heads);
         let shape = shape(&query);
         let batch = shape.first().copied().unwrap_or_default();
         let logs = tensor(logs, vec![batch, heads.tokens, heads.heads]);
         (tensor(out, shape), logs)
     }
 
-    fn attention_backward(
-        inputs: Vec<Floats>,
+    fn blocked_attention_backward(
+        query: Floats,
+        key: Floats,
+        value: Floats,
         output: Floats,
         logs: Floats,
         grad: Floats,
         heads: Heads,
     ) -> Vec<Floats> {
-        let inputs: Vec<Floats> = inputs.iter().map(|x| x.to_contiguous()).collect();
+        let inputs = [query, key, value].map(|x| x.to_contiguous());
         let grad = grad.to_contiguous();
-        let [query, key, value] = [0, 1, 2].map(|which| slice(&inputs[which]));
-        let grads = attention::backward(
-            [query, key, value],
+        let gradients = attention::backward(
+            inputs.each_ref().map(slice),
             slice(&output),
             slice(&logs),
             slice(&grad),
             heads,
         );
         let shapes = inputs.iter().map(shape);
-        grads.into_iter().zip(shapes).map(|(grad, shape)| tensor(grad, shape)).collect()
+        let gradients = gradients.into_iter().zip(shapes);
+        gradients
+            .map(|(values, shape)| tensor(values, shape))
+            .collect()
     }
 
     fn unfold(x: Floats, window: Window) -> Floats {

@@ -90,7 +90,7 @@ pub fn attention(
         let dtype: FloatDType = query.dtype().into();
         let single = |x: &Tensor<3>| x.clone().cast(DType::F32).into_dispatch();
         let [query, key, value] = [query, key, value].map(single);
-        let (out, _) = <Dispatch as CpuOps>::attention(query, key, value, heads);
+        let (out, _) = <Dispatch as CpuOps>::blocked_attention(query, key, value, heads);
         Tensor::<3>::from_dispatch(out).cast(dtype)
     })
 }

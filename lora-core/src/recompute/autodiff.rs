@@ -10,27 +10,24 @@ use burn::backend::{
     tensor::FloatTensor,
 };
 
-use super::backend::{Recomputing, Work};
-
-/// The most inputs that work has: burn asks how many parents an operation has before it runs.
-const MOST_INPUTS: usize = 5;
+use super::backend::{INPUTS, Inputs, Recomputing, Work};
 
 #[derive(Debug)]
 struct RecomputedBackward;
 
-impl<B: Recomputing> Backward<B, MOST_INPUTS> for RecomputedBackward {
-    type State = (Vec<FloatTensor<B>>, Work);
+impl<B: Recomputing> Backward<B, INPUTS> for RecomputedBackward {
+    type State = ([FloatTensor<B>; INPUTS], Work);
 
     fn backward(
         self,
-        ops: Ops<Self::State, MOST_INPUTS>,
+        ops: Ops<Self::State, INPUTS>,
         grads: &mut Gradients,
         _checkpointer: &mut Checkpointer,
     ) {
         let grad = grads.consume::<B>(&ops.node);
         let (inputs, work) = ops.state;
-        let wanted = ops.parents.iter().take(inputs.len());
-        let wanted = wanted.map(Option::is_some).collect();
+        let wanted = ops.parents.each_ref().map(Option::is_some);
+        let inputs = Inputs::from_array(inputs);
         let gradients = B::recomputed_backward(inputs, wanted, grad, work);
         for (parent, gradient) in ops.parents.into_iter().flatten().zip(gradients) {
             grads.register::<B>(parent.id, gradient);
@@ -39,13 +36,11 @@ impl<B: Recomputing> Backward<B, MOST_INPUTS> for RecomputedBackward {
 }
 
 impl<B: Recomputing, C: CheckpointStrategy> Recomputing for Autodiff<B, C> {
-    fn recomputed(inputs: Vec<FloatTensor<Self>>, work: Work) -> FloatTensor<Self> {
-        assert!(inputs.len() <= MOST_INPUTS, "work has too many inputs");
-        let none = FloatTensor::<Self>::new(inputs[0].primitive().clone());
-        let nodes = std::array::from_fn(|index| inputs.get(index).unwrap_or(&none).node());
-        let inputs = inputs.into_iter().map(FloatTensor::<Self>::into_primitive);
-        let inputs: Vec<FloatTensor<B>> = inputs.collect();
-        let output = B::recomputed(inputs.clone(), work.clone());
+    fn recomputed(inputs: Inputs<Self>, work: Work) -> FloatTensor<Self> {
+        let inputs = inputs.into_array();
+        let nodes = inputs.each_ref().map(FloatTensor::<Self>::node);
+        let inputs = inputs.map(FloatTensor::<Self>::into_primitive);
+        let output = B::recomputed(Inputs::from_array(inputs.clone()), work.clone());
         match RecomputedBackward
             .prepare::<C>(nodes)
             .compute_bound()
@@ -57,8 +52,8 @@ impl<B: Recomputing, C: CheckpointStrategy> Recomputing for Autodiff<B, C> {
     }
 
     fn recomputed_backward(
-        _: Vec<FloatTensor<Self>>,
-        _: Vec<bool>,
+        _: Inputs<Self>,
+        _: [bool; INPUTS],
         _: FloatTensor<Self>,
         _: Work,
     ) -> Vec<FloatTensor<Self>> {

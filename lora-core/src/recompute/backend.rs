@@ -6,8 +6,8 @@ use std::{fmt, sync::Arc};
 use burn::backend::Cube;
 use burn::{
     backend::{
-        Backend, Dispatch, DispatchKindConversion, DispatchTensor, Flex, TensorMetadata,
-        backend_extension, ops::FloatTensorOps, tensor::FloatTensor,
+        Backend, Dispatch, DispatchKindConversion, DispatchTensor, ExtensionType, Flex,
+        TensorMetadata, backend_extension, ops::FloatTensorOps, tensor::FloatTensor,
     },
     tensor::Tensor,
 };
@@ -20,7 +20,9 @@ pub(super) type Forward =
 #[derive(Clone)]
 pub struct Work {
     pub(super) forward: Arc<Forward>,
-    /// Shapes of the matrices, which lie one behind the other in the last input. Empty where there is no such input.
+    /// How many of the inputs it takes.
+    pub(super) inputs: usize,
+    /// Shapes of the matrices, which lie one behind the other in an input of their own.
     pub(super) matrices: Vec<[usize; 2]>,
 }
 
@@ -30,21 +32,40 @@ impl fmt::Debug for Work {
     }
 }
 
-impl Work {
-    /// Cuts the matrices out of the last input.
-    fn split(&self, inputs: &mut Vec<DispatchTensor>) -> Vec<Tensor<2>> {
-        if self.matrices.is_empty() {
-            return Vec::new();
+/// All that work can take: burn asks how many parents an operation has before it runs. What work does not take is any tensor.
+#[derive(Clone, Debug, ExtensionType)]
+pub struct Inputs<B: Backend> {
+    pub(super) first: FloatTensor<B>,
+    pub(super) second: FloatTensor<B>,
+    pub(super) third: FloatTensor<B>,
+    pub(super) fourth: FloatTensor<B>,
+    /// The matrices that learn, flat.
+    pub(super) matrices: FloatTensor<B>,
+}
+
+/// How many there are.
+pub(super) const INPUTS: usize = 5;
+
+impl<B: Backend> Inputs<B> {
+    pub(super) fn into_array(self) -> [FloatTensor<B>; INPUTS] {
+        [
+            self.first,
+            self.second,
+            self.third,
+            self.fourth,
+            self.matrices,
+        ]
+    }
+
+    pub(super) fn from_array(inputs: [FloatTensor<B>; INPUTS]) -> Self {
+        let [first, second, third, fourth, matrices] = inputs;
+        Self {
+            first,
+            second,
+            third,
+            fourth,
+            matrices,
         }
-        let flat: Option<Tensor<1>> = inputs.pop().map(Tensor::from_dispatch);
-        let mut first = 0;
-        let cut = |[rows, columns]: &[usize; 2]| {
-            let range = first..first + rows * columns;
-            first = range.end;
-            let flat = flat.clone()?;
-            Some(flat.slice([range]).reshape([*rows, *columns]))
-        };
-        self.matrices.iter().filter_map(cut).collect()
     }
 }
 
@@ -52,86 +73,101 @@ impl Work {
 #[backend_extension(Flex, Cube: cfg(any(feature = "wgpu", feature = "cuda")), Autodiff)]
 pub trait Recomputing: Backend {
     /// Does the `work`.
-    fn recomputed(inputs: Vec<FloatTensor<Self>>, work: Work) -> FloatTensor<Self>;
-    /// The gradients in those `inputs` that are `wanted`, in order, by doing the `work` again.
+    fn recomputed(#[extension_type] inputs: Inputs<Self>, work: Work) -> FloatTensor<Self>;
+    /// The gradients in those inputs that are `wanted`, in order, by doing the `work` again.
     fn recomputed_backward(
-        inputs: Vec<FloatTensor<Self>>,
-        wanted: Vec<bool>,
+        #[extension_type] inputs: Inputs<Self>,
+        wanted: [bool; INPUTS],
         grad: FloatTensor<Self>,
         work: Work,
     ) -> Vec<FloatTensor<Self>>;
 }
 
-fn forward(mut inputs: Vec<DispatchTensor>, work: &Work) -> DispatchTensor {
-    let matrices = work.split(&mut inputs);
-    (work.forward)(inputs, matrices)
+impl Work {
+    fn matrices(&self, flat: DispatchTensor) -> Vec<Tensor<2>> {
+        let flat: Tensor<1> = Tensor::from_dispatch(flat);
+        let mut first = 0;
+        let cut = |[rows, columns]: &[usize; 2]| {
+            let range = first..first + rows * columns;
+            first = range.end;
+            flat.clone().slice([range]).reshape([*rows, *columns])
+        };
+        self.matrices.iter().map(cut).collect()
+    }
+
+    fn forward(&self, inputs: [DispatchTensor; INPUTS]) -> DispatchTensor {
+        let mut inputs = Vec::from(inputs);
+        let matrices = inputs.pop().map(|flat| self.matrices(flat));
+        inputs.truncate(self.inputs);
+        (self.forward)(inputs, matrices.unwrap_or_default())
+    }
+
+    /// As [`Recomputing::recomputed_backward`].
+    fn backward(
+        &self,
+        inputs: [DispatchTensor; INPUTS],
+        wanted: [bool; INPUTS],
+        grad: DispatchTensor,
+    ) -> Vec<DispatchTensor> {
+        let mut inputs = Vec::from(inputs);
+        // A leaf for each matrix, not for all in one: the gradient of a cut is as large as what it was cut from.
+        let matrices = inputs.pop().map(|flat| self.matrices(flat));
+        let matrices = matrices.unwrap_or_default().into_iter();
+        let matrices: Vec<Tensor<2>> = matrices.map(|x| x.autodiff().require_grad()).collect();
+        inputs.truncate(self.inputs);
+        for (input, _) in inputs.iter_mut().zip(wanted).filter(|(_, wanted)| *wanted) {
+            let leaf: Tensor<1> = Tensor::from_dispatch(input.clone());
+            *input = leaf.autodiff().require_grad().into_dispatch();
+        }
+        let output = (self.forward)(inputs.clone(), matrices.clone());
+        // With the output's gradient held constant, the sum of the product has the gradients that are asked for.
+        let grad: Tensor<1> = Tensor::from_dispatch(grad);
+        let product = Dispatch::float_mul(output, grad.autodiff().into_dispatch());
+        let sum: Tensor<1> = Tensor::from_dispatch(Dispatch::float_sum(product));
+        // Untracked where everything that learns was dropped.
+        let mut gradients = sum.is_tracked().then(|| sum.backward());
+        let mut gradient = |leaf: DispatchTensor| {
+            let leaf: Tensor<1> = Tensor::from_dispatch(leaf);
+            let found = gradients.as_mut().and_then(|all| leaf.grad_remove(all));
+            found.map_or_else(
+                || zeros(&leaf.inner().into_dispatch()),
+                Tensor::into_dispatch,
+            )
+        };
+        let wanted = inputs.into_iter().zip(wanted).filter(|(_, wanted)| *wanted);
+        let mut found: Vec<DispatchTensor> = wanted.map(|(input, _)| gradient(input)).collect();
+        if !matrices.is_empty() {
+            let flat = matrices.into_iter().map(|matrix| {
+                let gradient: Tensor<2> = Tensor::from_dispatch(gradient(matrix.into_dispatch()));
+                gradient.flatten::<1>(0, 1)
+            });
+            found.push(Tensor::cat(flat.collect(), 0).into_dispatch());
+        }
+        found
+    }
 }
 
-/// As [`Recomputing::recomputed_backward`].
-fn backward(
-    mut inputs: Vec<DispatchTensor>,
-    wanted: &[bool],
-    grad: DispatchTensor,
-    work: &Work,
-) -> Vec<DispatchTensor> {
-    // A leaf for each matrix, not for all in one: the gradient of a cut is as large as what it was cut from.
-    let matrices = work.split(&mut inputs).into_iter();
-    let matrices: Vec<Tensor<2>> = matrices.map(|x| x.autodiff().require_grad()).collect();
-    let leaf = |(input, wanted): (DispatchTensor, &bool)| {
-        let input: Tensor<1> = Tensor::from_dispatch(input);
-        let input = if *wanted { input.autodiff().require_grad() } else { input };
-        input.into_dispatch()
-    };
-    let inputs: Vec<DispatchTensor> = inputs.into_iter().zip(wanted).map(leaf).collect();
-    let output = (work.forward)(inputs.clone(), matrices.clone());
-    // With the output's gradient held constant, the sum of the product has the gradients that are asked for.
-    let grad: Tensor<1> = Tensor::from_dispatch(grad);
-    let product = Dispatch::float_mul(output, grad.autodiff().into_dispatch());
-    let sum: Tensor<1> = Tensor::from_dispatch(Dispatch::float_sum(product));
-    // Untracked where everything that learns was dropped.
-    let mut gradients = sum.is_tracked().then(|| sum.backward());
-    let mut gradient = |leaf: DispatchTensor| {
-        let leaf: Tensor<1> = Tensor::from_dispatch(leaf);
-        let found = gradients.as_mut().and_then(|all| leaf.grad_remove(all));
-        found.map_or_else(|| zeros(leaf.inner().into_dispatch()), Tensor::into_dispatch)
-    };
-    let mut found = Vec::new();
-    for (input, _) in inputs.into_iter().zip(wanted).filter(|(_, wanted)| **wanted) {
-        found.push(gradient(input));
-    }
-    if !matrices.is_empty() {
-        let flat = matrices.into_iter().map(|matrix| {
-            let gradient: Tensor<2> = Tensor::from_dispatch(gradient(matrix.into_dispatch()));
-            gradient.flatten::<1>(0, 1)
-        });
-        found.push(Tensor::cat(flat.collect(), 0).into_dispatch());
-    }
-    found
-}
-
-fn zeros(like: DispatchTensor) -> DispatchTensor {
+fn zeros(like: &DispatchTensor) -> DispatchTensor {
     Dispatch::float_zeros(like.shape(), &like.device(), like.dtype().into())
 }
 
-/// A backend's tensors as the tensors that networks take, and back: the same lines for each, which burn's traits let nobody
-/// write once.
+/// The same lines for each backend, which burn's traits let nobody write once.
 macro_rules! recomputing_on {
     ($backend:ty) => {
         impl Recomputing for $backend {
-            fn recomputed(inputs: Vec<FloatTensor<Self>>, work: Work) -> FloatTensor<Self> {
-                let inputs = inputs.into_iter().map(lifted).collect();
-                lowered(forward(inputs, &work))
+            fn recomputed(inputs: Inputs<Self>, work: Work) -> FloatTensor<Self> {
+                lowered::<Self>(work.forward(inputs.into_array().map(lifted::<Self>)))
             }
 
             fn recomputed_backward(
-                inputs: Vec<FloatTensor<Self>>,
-                wanted: Vec<bool>,
+                inputs: Inputs<Self>,
+                wanted: [bool; INPUTS],
                 grad: FloatTensor<Self>,
                 work: Work,
             ) -> Vec<FloatTensor<Self>> {
-                let inputs = inputs.into_iter().map(lifted).collect();
-                let gradients = backward(inputs, &wanted, lifted(grad), &work);
-                gradients.into_iter().map(lowered).collect()
+                let inputs = inputs.into_array().map(lifted::<Self>);
+                let gradients = work.backward(inputs, wanted, lifted::<Self>(grad));
+                gradients.into_iter().map(lowered::<Self>).collect()
             }
         }
     };
@@ -141,6 +177,7 @@ recomputing_on!(Flex);
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 recomputing_on!(Cube);
 
+/// A backend's tensor as the tensors that networks take.
 fn lifted<B: Backend>(x: FloatTensor<B>) -> DispatchTensor
 where
     DispatchTensor: DispatchKindConversion<B>,

@@ -7,7 +7,7 @@ use burn::{
     tensor::Tensor,
 };
 
-use super::backend::{Recomputing, Work};
+use super::backend::{INPUTS, Inputs, Recomputing, Work};
 use crate::adapter::Site;
 
 /// A part of a network whose layers hold adapters.
@@ -25,13 +25,14 @@ pub(crate) trait Piece: Clone + Send + Sync + 'static {
     }
 }
 
-/// `forward(part, inputs)`, of which nothing is kept for the backward pass but the inputs, which may have any rank.
+/// `forward(part, inputs)`, of which nothing is kept for the backward pass but the inputs, at most four,
+/// of any rank.
 ///
 /// Matrices that learn are inputs too, without being named. `forward` must give the same each time. Where nothing tracks
 /// gradients, it simply runs.
 pub(crate) fn recomputed<P: Piece>(
     part: &P,
-    mut inputs: Vec<DispatchTensor>,
+    inputs: Vec<DispatchTensor>,
     forward: impl Fn(&P, Vec<DispatchTensor>) -> DispatchTensor + Send + Sync + 'static,
 ) -> DispatchTensor {
     let mut constant = part.clone();
@@ -46,17 +47,17 @@ pub(crate) fn recomputed<P: Piece>(
             *matrix = matrix.clone().inner();
         }
     });
-    let is_tracked = |input: &DispatchTensor| Tensor::<1>::from_dispatch(input.clone()).is_tracked();
+    let is_tracked =
+        |input: &DispatchTensor| Tensor::<1>::from_dispatch(input.clone()).is_tracked();
     if learning.is_empty() && !inputs.iter().any(is_tracked) {
         return forward(part, inputs);
     }
     let matrices = learning.iter().map(Tensor::dims).collect();
-    if !learning.is_empty() {
-        let flat = learning.into_iter().map(|matrix| matrix.flatten::<1>(0, 1));
-        inputs.push(Tensor::cat(flat.collect(), 0).into_dispatch());
-    }
+    let flat: Vec<Tensor<1>> = learning.into_iter().map(|x| x.flatten(0, 1)).collect();
+    let flat = (!flat.is_empty()).then(|| Tensor::cat(flat, 0).into_dispatch());
     let work = Work {
         matrices,
+        inputs: inputs.len(),
         forward: Arc::new(move |inputs, matrices| {
             let mut part = constant.clone();
             let (mut places, mut matrices) = (places.iter(), matrices.into_iter());
@@ -70,5 +71,16 @@ pub(crate) fn recomputed<P: Piece>(
             forward(&part, inputs)
         }),
     };
-    <Dispatch as Recomputing>::recomputed(inputs, work)
+    // What work does not take must be there, and must not track gradients.
+    let none = Tensor::<1>::from_dispatch(inputs[0].clone())
+        .inner()
+        .into_dispatch();
+    let mut all: [DispatchTensor; INPUTS] = std::array::from_fn(|_| none.clone());
+    for (place, input) in all.iter_mut().zip(inputs) {
+        *place = input;
+    }
+    if let Some(flat) = flat {
+        all[INPUTS - 1] = flat;
+    }
+    <Dispatch as Recomputing>::recomputed(Inputs::from_array(all), work)
 }

@@ -6,7 +6,7 @@ mod token_rows;
 
 use std::ops::Range;
 
-use burn::tensor::{Device, Tensor, TensorData, module};
+use burn::tensor::{Tensor, module};
 
 pub use config::TextEncoderConfig;
 use layer::TextLayer;
@@ -32,7 +32,6 @@ pub struct TextEncoder {
     /// From `hidden` to `projection`, of an encoder whose pooled state is used.
     projection: Option<Linear>,
     end_token: u32,
-    /// `[77, 77]`, added to attention scores: 0 on and below the diagonal, the lowest f32 above.
 }
 
 impl TextEncoder {

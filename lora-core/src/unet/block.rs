@@ -122,7 +122,11 @@ impl Block {
         inputs.extend(skip.map(Tensor::into_dispatch));
         let forward = move |block: &Self, inputs: Vec<DispatchTensor>| {
             let mut inputs = inputs.into_iter();
-            let mut next = || inputs.next().unwrap_or_else(|| unreachable!("three inputs"));
+            let mut next = || {
+                inputs
+                    .next()
+                    .unwrap_or_else(|| unreachable!("three inputs"))
+            };
             let hidden = Tensor::from_dispatch(next());
             let conditioning = Conditioning {
                 time: Tensor::from_dispatch(next()),

@@ -49,9 +49,13 @@ impl TransformerBlock {
     pub(super) fn forward_again(&self, x: Tensor<3>, text: Tensor<3>) -> Tensor<3> {
         let inputs = vec![x.into_dispatch(), text.into_dispatch()];
         let forward = |block: &Self, inputs: Vec<DispatchTensor>| {
-            let [x, text] = inputs.try_into().unwrap_or_else(|_| unreachable!("two inputs"));
+            let [x, text] = inputs
+                .try_into()
+                .unwrap_or_else(|_| unreachable!("two inputs"));
             let text = Tensor::from_dispatch(text);
-            block.forward(Tensor::from_dispatch(x), text).into_dispatch()
+            block
+                .forward(Tensor::from_dispatch(x), text)
+                .into_dispatch()
         };
         Tensor::from_dispatch(recomputed(self, inputs, forward))
     }

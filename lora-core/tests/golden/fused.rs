@@ -197,7 +197,7 @@ fn attention_equals_burns() {
         (1, 8, 40, 70, 77, false),
         // More than one block of queries, the last of them short.
         (2, 2, 8, 700, 700, false),
-        (2, 5, 64, 33, 1, false),
+        (2, 5, 64, 33, 3, false),
         (2, 4, 16, 77, 77, true),
         (1, 1, 16, 600, 600, true),
     ] {
@@ -220,10 +220,14 @@ fn attention_equals_burns() {
             fused::attention(&query, &key, &value, heads).unwrap()
         });
         let burns = attend(&inputs, |inputs| attention_of_burn(inputs, heads));
-        for ((name, found), expected) in ["out", "query", "key", "value"].iter().zip(ours).zip(burns)
+        for ((name, found), expected) in
+            ["out", "query", "key", "value"].iter().zip(ours).zip(burns)
         {
             let deviation = deviation(&found, &expected);
-            assert!(deviation < LIMIT, "{heads:?}: {name} deviates by {deviation:e}");
+            assert!(
+                deviation < LIMIT,
+                "{heads:?}: {name} deviates by {deviation:e}"
+            );
         }
     }
 }
@@ -239,7 +243,11 @@ fn attention_to_large_scores_stays_finite() {
         scale: 300.0,
         causal: false,
     };
-    let inputs = [seeded(1, [1, 5, 8]), seeded(2, [1, 9, 8]), seeded(3, [1, 9, 8])];
+    let inputs = [
+        seeded(1, [1, 5, 8]),
+        seeded(2, [1, 9, 8]),
+        seeded(3, [1, 9, 8]),
+    ];
     let all = attend(&inputs, |[query, key, value]| {
         fused::attention(&query, &key, &value, heads).unwrap()
     });

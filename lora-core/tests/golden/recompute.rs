@@ -11,8 +11,8 @@ use lora_core::{
 
 use crate::golden::{deviation, tiny};
 
-/// The sums are the same ones in the same order; only what a tensor is added to first can differ.
-const LIMIT: f32 = 1e-6;
+/// Each sum is the same; but what the blocks send back to the text encoder is added up in another order.
+const LIMIT: f32 = 1e-5;
 
 type Gradients = BTreeMap<String, Vec<f32>>;
 
@@ -44,8 +44,9 @@ fn gradients(
     let captions = ["a cat", "a dog in the rain"].map(str::to_owned);
     let text = model.text.encode(&model.text.tokenize(&captions, 1), 1);
     let conditions = Conditions::new(text, &[[64.0, 64.0, 0.0, 0.0, 64.0, 64.0]; 2]);
-    let steps: Vec<f32> = (0..2 * 4 * 64).map(|i| (i as f32 * 0.37).sin()).collect();
-    let latents = Tensor::<1>::from_floats(steps.as_slice(), &Device::flex()).reshape([2, 4, 8, 8]);
+    let steps: Vec<f32> = (0..2 * 4 * 256).map(|i| (i as f32 * 0.37).sin()).collect();
+    let latents =
+        Tensor::<1>::from_floats(steps.as_slice(), &Device::flex()).reshape([2, 4, 16, 16]);
     let out = model.unet.forward(latents, &[31.0, 700.0], &conditions);
     let loss = (out.clone() * out.sin()).mean();
     let mut all = loss.backward();
@@ -107,7 +108,11 @@ fn gradients_are_the_same_with_checkpointing() {
             }
             // A dropped module has no gradient, or zeros.
             let others = found.iter().filter(|(key, _)| !plain.contains_key(*key));
-            assert!(others.flat_map(|(_, values)| values).all(|value| *value == 0.0));
+            assert!(
+                others
+                    .flat_map(|(_, values)| values)
+                    .all(|value| *value == 0.0)
+            );
         }
     }
 }

@@ -65,9 +65,9 @@ pub(in super::super) fn forward(
         let blocks = out
             .par_chunks_mut(rows * channels)
             .zip(logs.par_chunks_mut(rows * heads.heads));
-        blocks.enumerate().for_each_init(
-            Vec::new,
-            |scores, (block, (out, logs))| {
+        blocks
+            .enumerate()
+            .for_each_init(Vec::new, |scores, (block, (out, logs))| {
                 let at = Block {
                     item,
                     first: block * rows,
@@ -82,14 +82,16 @@ pub(in super::super) fn forward(
                     multiply(
                         (out, heads.head(0, at.rows, head)),
                         Into::Fresh,
-                        (scores, Layout::rows(0, [at.rows, heads.context], heads.context)),
+                        (
+                            scores,
+                            Layout::rows(0, [at.rows, heads.context], heads.context),
+                        ),
                         (value, heads.head(item * heads.context, heads.context, head)),
                         1.0,
                         Threads::One,
                     );
                 }
-            },
-        );
+            });
     });
     (out, logs)
 }
@@ -109,7 +111,10 @@ impl Heads {
         let from = at.item * self.tokens + at.first;
         let keys = self.head(at.item * self.context, self.context, head);
         multiply(
-            (scores, Layout::rows(0, [at.rows, self.context], self.context)),
+            (
+                scores,
+                Layout::rows(0, [at.rows, self.context], self.context),
+            ),
             Into::Fresh,
             (query, self.head(from, at.rows, head)),
             (key, keys.transposed()),
@@ -122,8 +127,9 @@ impl Heads {
 /// Makes weights of a block's scores and notes the logarithms of their sums before.
 #[inline(always)]
 fn exponentials(scores: &mut [f32], logs: &mut [f32], heads: Heads, at: Block, head: usize) {
-    let rows = scores.chunks_exact_mut(heads.context).enumerate();
-    for (row, (scores, logs)) in rows.zip(logs.chunks_exact_mut(heads.heads)).map(|((row, scores), logs)| (row, (scores, logs))) {
+    let rows = scores.chunks_exact_mut(heads.context);
+    let rows = rows.zip(logs.chunks_exact_mut(heads.heads));
+    for (row, (scores, logs)) in rows.enumerate() {
         let (seen, hidden) = scores.split_at_mut(heads.seen(at.first + row));
         hidden.fill(0.0);
         let largest = largest(seen);
@@ -173,7 +179,10 @@ pub(in super::super) fn backward(
         .collect();
     let lengths = [heads.tokens, heads.context, heads.context];
     [0, 1, 2].map(|which| {
-        let parts: Vec<&[f32]> = of_head.iter().map(|parts| parts[which].as_slice()).collect();
+        let parts: Vec<&[f32]> = of_head
+            .iter()
+            .map(|parts| parts[which].as_slice())
+            .collect();
         interleaved(&parts, lengths[which], heads)
     })
 }
@@ -211,45 +220,48 @@ impl Pass<'_> {
                 first,
                 rows: rows.min(tokens - first),
             };
-            let here = self.heads.head(self.item * tokens + first, at.rows, self.head);
+            let here = self
+                .heads
+                .head(self.item * tokens + first, at.rows, self.head);
             let block = Layout::rows(0, [at.rows, context], context);
-            let product = |out, into, left, right, factor| {
-                multiply(out, into, left, right, factor, self.threads);
-            };
             self.heads.scores(query, key, at, self.head, &mut weights);
             slopes.resize(at.rows * context, 0.0);
-            product(
+            multiply(
                 (&mut slopes, block),
                 Into::Fresh,
                 (self.grad, here),
                 (value, keys.transposed()),
                 1.0,
+                self.threads,
             );
             Arch::new().dispatch(
                 #[inline(always)]
                 || self.slopes(&mut weights, &mut slopes, at),
             );
             let [of_query, of_key, of_value] = &mut grads;
-            product(
+            multiply(
                 (of_value, whole(context)),
                 Into::Sum,
                 (&weights, block.transposed()),
                 (self.grad, here),
                 1.0,
+                self.threads,
             );
-            product(
+            multiply(
                 (&mut of_query[first * width..], whole(at.rows)),
                 Into::Fresh,
                 (&slopes, block),
                 (key, keys),
                 self.heads.scale,
+                self.threads,
             );
-            product(
+            multiply(
                 (of_key, whole(context)),
                 Into::Sum,
                 (&slopes, block.transposed()),
                 (query, here),
                 self.heads.scale,
+                self.threads,
             );
         }
         grads
@@ -266,7 +278,10 @@ impl Pass<'_> {
             let token = self.item * self.heads.tokens + at.first + row;
             let log = self.logs[token * self.heads.heads + self.head];
             let from = token * self.heads.channels() + self.head * width;
-            let mean = dot(&self.out[from..from + width], &self.grad[from..from + width]);
+            let mean = dot(
+                &self.out[from..from + width],
+                &self.grad[from..from + width],
+            );
             let (seen, hidden) = weights.split_at_mut(self.heads.seen(at.first + row));
             hidden.fill(0.0);
             let (slopes, unseen) = slopes.split_at_mut(seen.len());

@@ -50,7 +50,8 @@ impl Layout {
         let apart = |inner: usize, count: usize, outer: usize| {
             inner > 0 && outer > inner * count.saturating_sub(1)
         };
-        apart(self.column_step, columns, self.row_step) || apart(self.row_step, rows, self.column_step)
+        apart(self.column_step, columns, self.row_step)
+            || apart(self.row_step, rows, self.column_step)
     }
 }
 
@@ -107,7 +108,10 @@ pub(super) fn multiply(
     let step = |step: usize| step as isize;
     // SAFETY: `out` is borrowed mutably, and every index below `rows`, `columns` and `inner` was just checked to lie inside
     // its slice, so all that gemm reads and writes through these pointers is ours; no two elements of `out` are one.
-    #[expect(unsafe_code, reason = "gemm has no interface over slices; the bounds are checked above")]
+    #[expect(
+        unsafe_code,
+        reason = "gemm has no interface over slices; the bounds are checked above"
+    )]
     unsafe {
         gemm::gemm(
             rows,
