@@ -6,7 +6,7 @@ use std::{
 };
 
 use lora_core::{
-    BaseModel, Family, Precision,
+    ActivationCheckpointing, BaseModel, Family, Precision,
     adapter::Target,
     diffusion::PredictionType,
     lora_file::{LossFacts, ModelHashes, NoiseFacts, TrainingFacts},
@@ -85,6 +85,8 @@ pub(crate) fn facts(
         max_train_steps: plan.steps,
         batch_size: config.train.batch_size.get(),
         gradient_accumulation_steps: config.train.accumulation.get(),
+        gradient_checkpointing: config.train.gradient_checkpointing
+            != ActivationCheckpointing::None,
         num_batches_per_epoch: plan.batches_per_epoch,
         resolution: (
             config.dataset.resolution.width,

@@ -21,7 +21,7 @@ struct SoftmaxBackward;
 #[derive(Debug)]
 struct NormaliseBackward;
 #[derive(Debug)]
-struct UnfoldBackward;
+struct ConvolveBackward;
 #[derive(Debug)]
 struct AttentionBackward;
 
@@ -59,7 +59,11 @@ backward_of_one_input!(GegluBackward, FloatTensor<B>, |x, grad| B::geglu_backwar
 backward_of_one_input!(SoftmaxBackward, FloatTensor<B>, |output, grad| {
     B::softmax_last_backward(output, grad)
 });
-backward_of_one_input!(UnfoldBackward, Window, |window, grad| B::fold(grad, window));
+backward_of_one_input!(
+    ConvolveBackward,
+    (FloatTensor<B>, Window),
+    |(weight, window), grad| B::convolve_backward(weight, grad, window)
+);
 backward_of_one_input!(
     NormaliseBackward,
     (FloatTensor<B>, FloatTensor<B>, Rows, f64),
@@ -176,20 +180,30 @@ impl<B: CpuOps, C: CheckpointStrategy> CpuOps for Autodiff<B, C> {
         (output, constant)
     }
 
-    fn unfold(x: FloatTensor<Self>, window: Window) -> FloatTensor<Self> {
+    fn convolve(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        window: Window,
+    ) -> FloatTensor<Self> {
         let node = x.node();
-        let output = B::unfold(x.into_primitive(), window);
-        match UnfoldBackward
+        let (weight, bias) = (weight.into_primitive(), bias.into_primitive());
+        let output = B::convolve(x.into_primitive(), weight.clone(), bias, window);
+        match ConvolveBackward
             .prepare::<C>([node])
             .compute_bound()
             .stateful()
         {
-            OpsKind::Tracked(prep) => prep.finish(window, output),
+            OpsKind::Tracked(prep) => prep.finish((weight, window), output),
             OpsKind::UnTracked(prep) => prep.finish(output),
         }
     }
 
-    fn fold(_: FloatTensor<Self>, _: Window) -> FloatTensor<Self> {
+    fn convolve_backward(
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: Window,
+    ) -> FloatTensor<Self> {
         first_order_only()
     }
 

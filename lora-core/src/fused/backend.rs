@@ -126,9 +126,18 @@ pub trait CpuOps: Backend {
         grad: FloatTensor<Self>,
         heads: Heads,
     ) -> Vec<FloatTensor<Self>>;
-    /// The columns of a convolution: `[batch, channels, height, width]` to
-    /// `[batch, channels · size², out_height · out_width]`.
-    fn unfold(x: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
-    /// The transpose of [`Self::unfold`].
-    fn fold(columns: FloatTensor<Self>, window: Window) -> FloatTensor<Self>;
+    /// The convolution of `x [batch, inputs, height, width]` with a constant `weight [outputs, inputs, size, size]`, plus a
+    /// constant `bias [outputs]`.
+    fn convolve(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        window: Window,
+    ) -> FloatTensor<Self>;
+    /// The gradient of [`Self::convolve`] in `x`.
+    fn convolve_backward(
+        weight: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        window: Window,
+    ) -> FloatTensor<Self>;
 }

@@ -7,7 +7,11 @@ use burn::{
 
 use super::{
     backend::{CpuOps, Heads, Pointwise, Rows, Window},
-    kernel::{activation, attention, norm, softmax, unfold},
+    kernel::{
+        activation, attention,
+        convolution::{self, Channels},
+        norm, softmax,
+    },
     shape::halved_last,
 };
 
@@ -144,20 +148,36 @@ impl CpuOps for Flex {
             .collect()
     }
 
-    fn unfold(x: Floats, window: Window) -> Floats {
-        let [batch, channels] = [0, 1].map(|axis| shape(&x)[axis]);
+    fn convolve(x: Floats, weight: Floats, bias: Floats, window: Window) -> Floats {
+        let [x, weight, bias] = [x, weight, bias].map(|x| x.to_contiguous());
+        let channels = channels(&weight);
+        let batch = shape(&x).first().copied().unwrap_or_default();
         let [height, width] = window.output();
-        let out = vec![batch, channels * window.size * window.size, height * width];
-        tensor(with_slice(&x, |x| unfold::forward(x, window)), out)
+        let values = convolution::forward(
+            slice(&x),
+            slice(&weight),
+            Some(slice(&bias)),
+            channels,
+            window,
+        );
+        tensor(values, vec![batch, channels.outputs, height, width])
     }
 
-    fn fold(columns: Floats, window: Window) -> Floats {
-        let [batch, rows] = [0, 1].map(|axis| shape(&columns)[axis]);
+    fn convolve_backward(weight: Floats, grad: Floats, window: Window) -> Floats {
+        let [weight, grad] = [weight, grad].map(|x| x.to_contiguous());
+        let channels = channels(&weight);
+        let batch = shape(&grad).first().copied().unwrap_or_default();
         let [height, width] = window.picture;
-        let out = vec![batch, rows / (window.size * window.size), height, width];
-        tensor(
-            with_slice(&columns, |columns| unfold::backward(columns, window)),
-            out,
-        )
+        let values = convolution::backward(slice(&grad), slice(&weight), channels, window);
+        tensor(values, vec![batch, channels.inputs, height, width])
+    }
+}
+
+/// Of a weight `[outputs, inputs, size, size]`.
+fn channels(weight: &Floats) -> Channels {
+    let shape = shape(weight);
+    Channels {
+        outputs: shape[0],
+        inputs: shape[1],
     }
 }

@@ -95,13 +95,10 @@ pub fn attention(
     })
 }
 
-/// Bytes of columns above which a convolution is left to burn, which makes them piece by piece.
-const MOST_COLUMNS: usize = 256 << 20;
-
-/// The convolution of `x [batch, in, height, width]` with a frozen `weight [out, in, size, size]`.
+/// The convolution of `x [batch, in, height, width]` with a frozen `weight [out, in, size, size]` and `bias`.
 ///
-/// On the CPU it is one matrix product with the unfolded picture, which keeps nothing for the backward pass; burn's own
-/// keeps its input, and turns layouts around on the way in and out.
+/// On the CPU it is matrix products with pieces of the unfolded picture, of which nothing is kept for the backward pass; burn's
+/// own keeps its input, and turns layouts around on the way in and out.
 pub fn conv2d(
     x: Tensor<4>,
     weight: Tensor<4>,
@@ -109,29 +106,24 @@ pub fn conv2d(
     stride: usize,
     padding: usize,
 ) -> Tensor<4> {
-    let [batch, inputs, height, width] = x.dims();
-    let [outputs, _, size, _] = weight.dims();
+    if !is_fast(&x) {
+        let options = ConvOptions::new([stride; 2], [padding; 2], [1, 1], 1);
+        return module::conv2d(x, weight, Some(bias), options);
+    }
+    let [_, _, height, width] = x.dims();
+    let [_, _, size, _] = weight.dims();
     let window = Window {
         picture: [height, width],
         size,
         stride,
         padding,
     };
-    let [out_height, out_width] = window.output();
-    let columns = batch * inputs * size * size * out_height * out_width;
-    if !is_fast(&x) || columns * size_of::<f32>() > MOST_COLUMNS {
-        let options = ConvOptions::new([stride; 2], [padding; 2], [1, 1], 1);
-        return module::conv2d(x, weight, Some(bias), options);
-    }
-    let columns: Tensor<3> = if size == 1 && stride == 1 && padding == 0 {
-        x.reshape([batch, inputs, height * width])
-    } else {
-        Tensor::from_dispatch(<Dispatch as CpuOps>::unfold(x.into_dispatch(), window))
-    };
-    let out = weight
-        .reshape([1, outputs, inputs * size * size])
-        .matmul(columns);
-    (out + bias.reshape([1, outputs, 1])).reshape([batch, outputs, out_height, out_width])
+    let [x, weight, bias] = [
+        x.into_dispatch(),
+        weight.into_dispatch(),
+        bias.into_dispatch(),
+    ];
+    Tensor::from_dispatch(<Dispatch as CpuOps>::convolve(x, weight, bias, window))
 }
 
 /// Normalises every group of channels of `x [batch, channels, height, width]`, f32, then scales and shifts each channel.

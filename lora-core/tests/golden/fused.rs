@@ -124,25 +124,45 @@ fn group_norm_equals_its_definition() {
     }
 }
 
+/// `[outputs, inputs, size, size]` over `x`, against burn's.
+fn assert_convolves(x: [usize; 4], outputs: usize, [size, stride, padding]: [usize; 3]) {
+    let (weight, bias) = (random([outputs, x[1], size, size]), seeded(9, [outputs]));
+    let options = ConvOptions::new([stride; 2], [padding; 2], [1, 1], 1);
+    let leaf = random(x).autodiff().require_grad();
+    let ours = fused::conv2d(leaf.clone(), weight.clone(), bias.clone(), stride, padding);
+    let theirs = module::conv2d(leaf.clone(), weight, Some(bias), options);
+    for (found, expected) in gradients(&leaf, ours).iter().zip(gradients(&leaf, theirs)) {
+        let deviation = deviation(found, &expected);
+        assert!(
+            deviation < LIMIT,
+            "{x:?} to {outputs}, size {size}, stride {stride}: deviates by {deviation:e}"
+        );
+    }
+}
+
 #[test]
 fn convolution_equals_burns() {
-    for (size, stride, padding) in [(3, 1, 1), (3, 2, 1), (3, 2, 0), (1, 1, 0), (5, 3, 2)] {
-        for picture in [[9, 11], [32, 40], [5, 5]] {
-            let (weight, bias) = (random([7, 6, size, size]), seeded(9, [7]));
-            let options = ConvOptions::new([stride; 2], [padding; 2], [1, 1], 1);
-            let [height, width] = picture;
-            let x = random([3, 6, height, width]).autodiff().require_grad();
-            let ours = fused::conv2d(x.clone(), weight.clone(), bias.clone(), stride, padding);
-            let theirs = module::conv2d(x.clone(), weight, Some(bias), options);
-            for (found, expected) in gradients(&x, ours).iter().zip(gradients(&x, theirs)) {
-                let deviation = deviation(found, &expected);
-                assert!(
-                    deviation < LIMIT,
-                    "size {size}, stride {stride}: deviates by {deviation:e}"
-                );
-            }
+    for window in [
+        [3, 1, 1],
+        [3, 2, 1],
+        [3, 2, 0],
+        [1, 1, 0],
+        [1, 1, 1],
+        [5, 3, 2],
+    ] {
+        for [height, width] in [[9, 11], [32, 40], [5, 5]] {
+            // As many outputs as make the gradient go one way, and the other.
+            assert_convolves([3, 6, height, width], 7, window);
+            assert_convolves([2, 6, height, width], 150, window);
         }
     }
+}
+
+/// Pictures that are not unfolded at once.
+#[test]
+fn convolution_of_large_pictures_equals_burns() {
+    assert_convolves([1, 40, 160, 171], 5, [3, 1, 1]);
+    assert_convolves([2, 64, 261, 260], 3, [3, 2, 0]);
 }
 
 /// The output, and its gradient in `x` under a fixed random weighting.

@@ -11,8 +11,11 @@ use lora_core::{
 
 use crate::golden::{deviation, tiny};
 
-/// Each sum is the same; but what the blocks send back to the text encoder is added up in another order.
-const LIMIT: f32 = 1e-5;
+/// Within the UNet the same sums are made in the same order.
+const LIMIT: f32 = 2e-6;
+
+/// What the blocks send back to the text encoder is added up in another order, and its layers pass the difference on.
+const TEXT_LIMIT: f32 = 5e-5;
 
 type Gradients = BTreeMap<String, Vec<f32>>;
 
@@ -101,8 +104,13 @@ fn gradients_are_the_same_with_checkpointing() {
             for (key, expected) in &plain {
                 let found = found.get(key).expect("a gradient for each matrix");
                 let deviation = deviation(found, expected);
+                let limit = if key.starts_with("lora_te") {
+                    TEXT_LIMIT
+                } else {
+                    LIMIT
+                };
                 assert!(
-                    deviation < LIMIT,
+                    deviation < limit,
                     "{name}, {checkpointing:?}: {key} deviates by {deviation:e}"
                 );
             }

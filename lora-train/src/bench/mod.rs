@@ -2,12 +2,14 @@
 
 mod load;
 mod parameters;
+mod processor;
 mod resident;
 mod seeded_file;
 mod step;
 
 pub use load::LoadReport;
 pub use parameters::Parameters;
+pub use processor::processor_seconds;
 pub use resident::{forget_peak_resident, peak_resident};
 pub use seeded_file::{SeededFileError, write_seeded_file};
 pub use step::{StepBench, StepBenchError, StepReport};

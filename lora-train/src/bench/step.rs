@@ -2,14 +2,14 @@ use std::{num::NonZeroUsize, time::Instant};
 
 use burn::tensor::{Device, Distribution, Tensor};
 use lora_core::{
-    BaseModel, Family, ModelConfigs, Precision,
+    ActivationCheckpointing, BaseModel, Family, ModelConfigs, Precision,
     adapter::{LoraSpec, SpecError, Target},
 };
 use lora_optim::{OptimizerConfig, OptimizerError, Rates};
 use serde::Serialize;
 use thiserror::Error;
 
-use super::{Parameters, forget_peak_resident, peak_resident};
+use super::{Parameters, forget_peak_resident, peak_resident, processor_seconds};
 use crate::{Batch, BatchText, Denoising, Learner, NoiseDraws, config::ObjectiveConfig};
 
 /// A training step to measure.
@@ -25,6 +25,8 @@ pub struct StepBench {
     pub batch: NonZeroUsize,
     /// The adapters.
     pub spec: LoraSpec,
+    /// What is computed twice instead of being kept.
+    pub checkpointing: ActivationCheckpointing,
     /// Steps before the first that counts.
     pub warm_up: usize,
     /// Steps that count.
@@ -57,10 +59,16 @@ pub struct StepReport {
     pub size: usize,
     /// Pictures of a batch.
     pub batch: usize,
+    /// What is computed twice instead of being kept.
+    pub checkpointing: ActivationCheckpointing,
     /// Seconds of each step, in order: forward, backward, clipping and update.
     pub seconds: Vec<f64>,
     /// Their median.
     pub median: f64,
+    /// Seconds that the processor's cores worked for a step, in the mean. Unknown where the system does not tell.
+    pub core_seconds: Option<f64>,
+    /// The loss of the last step.
+    pub loss: f32,
     /// The most that was in RAM during the steps; on a GPU the process' own part only. Unknown where the system does not
     /// tell.
     pub peak_resident: Option<u64>,
@@ -86,16 +94,21 @@ impl StepBench {
         let optimizer = OptimizerConfig::default()
             .build()
             .unwrap_or_else(|errors| unreachable!("{errors:?}"));
+        model.unet.set_checkpointing(self.checkpointing);
         let mut learner = Learner::new(model, optimizer, 1.0);
         let rates = Rates::new(1e-4);
         forget_peak_resident();
         let mut seconds = Vec::with_capacity(self.steps.get());
+        let (mut last_loss, mut worked_before) = (f32::NAN, processor_seconds());
         for step in 0..self.warm_up + self.steps.get() {
+            if step == self.warm_up {
+                worked_before = processor_seconds();
+            }
             let start = Instant::now();
             let loss = learner.accumulate(&objective, &batch, 1.0);
             learner.step(&rates)?;
             // Reading a number back waits for the device.
-            let _ = loss.into_data();
+            last_loss = loss.into_scalar();
             let _ = device.sync();
             if step >= self.warm_up {
                 seconds.push(start.elapsed().as_secs_f64());
@@ -108,6 +121,11 @@ impl StepBench {
             precision: self.precision,
             size: self.size,
             batch: self.batch.get(),
+            checkpointing: self.checkpointing,
+            core_seconds: processor_seconds()
+                .zip(worked_before)
+                .map(|(now, before)| (now - before) / self.steps.get() as f64),
+            loss: last_loss,
             median: median(&seconds),
             seconds,
             peak_resident: peak_resident(),
@@ -173,6 +191,7 @@ mod tests {
                 size: 64,
                 batch: NonZeroUsize::MIN,
                 spec: LoraSpec::default(),
+                checkpointing: ActivationCheckpointing::Block,
                 warm_up: 1,
                 steps: NonZeroUsize::MIN.saturating_add(1),
             };

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fmt};
 use super::Sources;
 
 /// Settings that do not change what is learnt.
-const HARMLESS: [&str; 9] = [
+const HARMLESS: [&str; 10] = [
     "output.",
     "preview.",
     "heldout.",
@@ -11,6 +11,7 @@ const HARMLESS: [&str; 9] = [
     "lint.",
     "cache.",
     "train.log_every",
+    "train.gradient_checkpointing",
     "model.offload",
     "train.device",
 ];

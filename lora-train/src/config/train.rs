@@ -1,5 +1,6 @@
 use std::num::NonZeroUsize;
 
+use lora_core::ActivationCheckpointing;
 use serde::{Deserialize, Serialize};
 
 use crate::DeviceChoice;
@@ -39,6 +40,9 @@ pub struct LoopConfig {
     /// nobody looks before a step is taken, which saves waiting for the device, and the first one found at a report ends
     /// the run.
     pub max_bad_steps: u64,
+    /// What of a forward pass is computed a second time instead of being kept: `none`, each `block` of the UNet, or, with least
+    /// memory and three passes, the layers within as well (`aggressive`). The result is the same.
+    pub gradient_checkpointing: ActivationCheckpointing,
     /// Seed of everything random.
     pub seed: u64,
     /// Whether latents are drawn from the VAE's distribution at each showing, or are its middle.
@@ -95,6 +99,7 @@ impl Default for LoopConfig {
             loraplus_text_lr_ratio: None,
             max_grad_norm: 1.0,
             max_bad_steps: 3,
+            gradient_checkpointing: ActivationCheckpointing::None,
             seed: 42,
             latents: LatentDraw::Sample,
             log_every: const { count(10) },

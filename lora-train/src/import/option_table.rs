@@ -227,11 +227,14 @@ pub(super) const RULES: &[(&str, Rule)] = &[
     ("seed", Count("train.seed")),
     (
         "gradient_checkpointing",
-        NotSupported("activations are kept: the same result, and more memory"),
+        Choice(
+            "train.gradient_checkpointing",
+            &[("true", "block"), ("false", "none")],
+        ),
     ),
     (
         "cpu_offload_checkpointing",
-        NotSupported("activations are kept: the same result, and more memory"),
+        NotSupported("what is kept stays on the device: the same result, and more of its memory"),
     ),
     (
         "fused_backward_pass",

@@ -1,6 +1,6 @@
 use std::{num::NonZeroUsize, path::PathBuf};
 
-use lora_core::{Family, Precision};
+use lora_core::{ActivationCheckpointing, Family, Precision};
 use lora_data::{BucketConfig, Resolution};
 use lora_optim::{Adamw8bitConfig, OptimizerConfig, ScheduleKind, Warmup};
 
@@ -111,6 +111,7 @@ fn low_memory(config: &mut TrainConfig) {
     config.train.accumulation = config.train.batch_size;
     config.train.batch_size = NonZeroUsize::MIN;
     config.model.offload = true;
+    config.train.gradient_checkpointing = ActivationCheckpointing::Block;
     config.cache.folder = Some(PathBuf::from("cache"));
 }
 

@@ -74,6 +74,9 @@ impl<'a> Run<'a> {
         } = frozen;
         let facts = facts(&config, data.as_ref(), &model, &plan);
         let injected = inject(&mut model, &config, &device)?;
+        model
+            .unet
+            .set_checkpointing(config.train.gradient_checkpointing);
         let spec = config.adapters();
         let modules = model.rate_factors(&spec);
         let keys = model.factors();

@@ -1,7 +1,7 @@
 //! One file of each format, and what it means here.
 
 use lora_core::{
-    Precision,
+    ActivationCheckpointing, Precision,
     adapter::{Algorithm, Target},
     lora_file::FileDtype,
 };
@@ -97,10 +97,10 @@ fn a_training_config_of_kohyas() {
         told(&import, "optimizer_args: percentile_clipping").fate,
         Fate::NotSupported { .. }
     ));
-    assert!(matches!(
-        told(&import, "gradient_checkpointing").fate,
-        Fate::NotSupported { .. }
-    ));
+    assert_eq!(
+        config.train.gradient_checkpointing,
+        ActivationCheckpointing::Block
+    );
 }
 
 #[test]

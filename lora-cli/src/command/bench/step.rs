@@ -1,9 +1,9 @@
 use std::num::NonZeroUsize;
 
 use anyhow::ensure;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use lora_core::{
-    Family, ModelConfigs,
+    ActivationCheckpointing, Family, ModelConfigs,
     adapter::{LoraSpec, Target},
 };
 use lora_train::bench::{StepBench, StepReport};
@@ -35,6 +35,9 @@ pub(super) struct Step {
     /// Train the text encoders too
     #[arg(long)]
     text: bool,
+    /// What is computed a second time instead of being kept for the backward pass
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Checkpointing::None)]
+    checkpointing: Checkpointing,
     /// Steps before the first that counts
     #[arg(long, value_name = "N", default_value_t = 1)]
     warm_up: usize,
@@ -43,6 +46,27 @@ pub(super) struct Step {
     steps: NonZeroUsize,
     #[command(flatten)]
     setting: Setting,
+}
+
+/// The words of [`ActivationCheckpointing`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Checkpointing {
+    /// Nothing
+    None,
+    /// Each block of the UNet
+    Block,
+    /// Each block and, within, each layer
+    Aggressive,
+}
+
+impl From<Checkpointing> for ActivationCheckpointing {
+    fn from(word: Checkpointing) -> Self {
+        match word {
+            Checkpointing::None => Self::None,
+            Checkpointing::Block => Self::Block,
+            Checkpointing::Aggressive => Self::Aggressive,
+        }
+    }
 }
 
 impl Step {
@@ -68,6 +92,7 @@ impl Step {
                 targets,
                 ..LoraSpec::default()
             },
+            checkpointing: self.checkpointing.into(),
             warm_up: self.warm_up,
             steps: self.steps,
         };
@@ -89,6 +114,8 @@ fn tell(report: &StepReport, printer: &Printer) {
         .iter()
         .map(|seconds| format!("{seconds:.3}"))
         .collect();
+    let seconds = |seconds: f64| format!("{seconds:.2} s a step");
+    let cores = report.core_seconds.map_or("unknown".to_owned(), seconds);
     let peak = report.peak_resident.map_or("unknown".to_owned(), gibibytes);
     for line in [
         format!(
@@ -105,6 +132,7 @@ fn tell(report: &StepReport, printer: &Printer) {
             report.median,
             all.join(", ")
         ),
+        format!("  cores worked    {cores}"),
         format!("  peak in RAM     {peak}"),
     ] {
         printer.result(&line);

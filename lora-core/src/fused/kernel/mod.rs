@@ -7,9 +7,10 @@
 
 pub(super) mod activation;
 pub(super) mod attention;
+pub(super) mod convolution;
 mod exp;
 mod gemm;
 pub(super) mod norm;
 mod parallel;
 pub(super) mod softmax;
-pub(super) mod unfold;
+mod unfold;

@@ -1,80 +1,89 @@
-use super::{super::backend::Window, parallel::fill};
+//! The pixels that a convolution's window meets, laid out as the rows of a matrix.
 
-/// The columns of a convolution: for each item, channel and place in the window, the plane of pixels it meets.
-///
-/// `x` is `[batch, channels, height, width]`; gives `[batch, channels · size², out_height · out_width]`, zero where the
-/// window leaves the picture.
-pub(in super::super) fn forward(x: &[f32], window: Window) -> Vec<f32> {
-    let [height, width] = window.picture;
-    let [out_height, out_width] = window.output();
-    let (plane, places) = (out_height * out_width, window.size * window.size);
-    fill(
-        x.len() / (height * width) * places * plane,
-        plane,
-        #[inline(always)]
-        |first, out| {
-            for (index, out) in (first / plane..).zip(out.chunks_exact_mut(plane)) {
-                let (channel, place) = (index / places, index % places);
-                let x = &x[channel * height * width..(channel + 1) * height * width];
-                for (out_y, out) in out.chunks_exact_mut(out_width).enumerate() {
-                    let Some((y, from, to, x_from)) = window.row(place, out_y) else {
-                        continue;
-                    };
-                    let row = &x[y * width..(y + 1) * width];
-                    if window.stride == 1 {
-                        out[from..to].copy_from_slice(&row[x_from..x_from + to - from]);
-                    } else {
-                        for (step, out) in out[from..to].iter_mut().enumerate() {
-                            *out = row[x_from + step * window.stride];
-                        }
-                    }
+use std::ops::Range;
+
+use super::super::backend::Window;
+
+/// The `rows` of a result's planes for one channel: for each place in the window, the pixel it meets, zero where it leaves the
+/// picture. `columns` is `[size², rows · out_width]`.
+pub(super) fn unfold_rows(
+    channel: &[f32],
+    window: Window,
+    rows: Range<usize>,
+    columns: &mut [f32],
+) {
+    let [_, width] = window.picture;
+    let [_, out_width] = window.output();
+    let pixels = rows.len() * out_width;
+    for (place, column) in columns.chunks_exact_mut(pixels).enumerate() {
+        for (out_y, out) in rows.clone().zip(column.chunks_exact_mut(out_width)) {
+            let Some((y, from, to, x_from)) = window.row(place, out_y) else {
+                out.fill(0.0);
+                continue;
+            };
+            let row = &channel[y * width..(y + 1) * width];
+            out[..from].fill(0.0);
+            out[to..].fill(0.0);
+            if window.stride == 1 {
+                out[from..to].copy_from_slice(&row[x_from..x_from + to - from]);
+            } else {
+                for (step, out) in out[from..to].iter_mut().enumerate() {
+                    *out = row[x_from + step * window.stride];
                 }
             }
-        },
-    )
+        }
+    }
 }
 
-/// The transpose of [`forward`]: adds every column's element to the pixel it was taken from.
-pub(in super::super) fn backward(columns: &[f32], window: Window) -> Vec<f32> {
-    let [height, width] = window.picture;
-    let [out_height, out_width] = window.output();
-    let (plane, places) = (out_height * out_width, window.size * window.size);
-    fill(
-        columns.len() / (places * plane) * height * width,
-        height * width,
-        #[inline(always)]
-        |first, out| {
-            let channels = first / (height * width)..;
-            for (channel, out) in channels.zip(out.chunks_exact_mut(height * width)) {
-                for place in 0..places {
-                    let index = channel * places + place;
-                    let column = &columns[index * plane..(index + 1) * plane];
-                    for (out_y, column) in column.chunks_exact(out_width).enumerate() {
-                        let Some((y, from, to, x_from)) = window.row(place, out_y) else {
-                            continue;
-                        };
-                        let row = &mut out[y * width..(y + 1) * width];
-                        if window.stride == 1 {
-                            let row = &mut row[x_from..x_from + to - from];
-                            for (row, column) in row.iter_mut().zip(&column[from..to]) {
-                                *row += column;
-                            }
-                        } else {
-                            for (step, column) in column[from..to].iter().enumerate() {
-                                row[x_from + step * window.stride] += column;
-                            }
-                        }
-                    }
+/// The transpose of [`unfold_rows`] over all rows: adds every element of `columns` to the pixel it was taken from.
+pub(super) fn fold(columns: &[f32], window: Window, channel: &mut [f32]) {
+    let [_, width] = window.picture;
+    let [_, out_width] = window.output();
+    for (place, column) in columns.chunks_exact(window.out_pixels()).enumerate() {
+        for (out_y, column) in column.chunks_exact(out_width).enumerate() {
+            let Some((y, from, to, x_from)) = window.row(place, out_y) else {
+                continue;
+            };
+            let row = &mut channel[y * width..(y + 1) * width];
+            if window.stride == 1 {
+                let row = &mut row[x_from..x_from + to - from];
+                for (row, column) in row.iter_mut().zip(&column[from..to]) {
+                    *row += column;
+                }
+            } else {
+                for (step, column) in column[from..to].iter().enumerate() {
+                    row[x_from + step * window.stride] += column;
                 }
             }
-        },
-    )
+        }
+    }
 }
 
 impl Window {
+    /// Pixels of a channel.
+    pub(super) fn pixels(self) -> usize {
+        let [height, width] = self.picture;
+        height * width
+    }
+
+    /// Pixels of a channel of the result.
+    pub(super) fn out_pixels(self) -> usize {
+        let [height, width] = self.output();
+        height * width
+    }
+
+    /// Places in the window.
+    pub(super) fn places(self) -> usize {
+        self.size * self.size
+    }
+
+    /// Whether the picture is its own unfolding.
+    pub(super) fn is_pointwise(self) -> bool {
+        self.size == 1 && self.stride == 1 && self.padding == 0
+    }
+
     /// For one place of the window and one output row: the input row it meets, the first output column that stays inside
     /// and the one after the last, and the input column of that first one. `None` when the row lies outside.
-    #[inline(always)]
     fn row(self, place: usize, out_y: usize) -> Option<(usize, usize, usize, usize)> {
         let [height, width] = self.picture;
         let [_, out_width] = self.output();
