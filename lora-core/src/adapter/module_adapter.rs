@@ -1,6 +1,6 @@
 use burn::tensor::{DType, Tensor};
 
-use super::{Change, ConvGeometry, Dropout, Magnitude};
+use super::{Change, ConvGeometry, Dropout, LowRank, Magnitude};
 
 /// What stands in a frozen layer's slot: a change of its weight, scaled, and what surrounds it.
 #[derive(Clone, Debug)]
@@ -34,6 +34,16 @@ impl Adapter {
         match self.change.rank() {
             Some(rank) => self.alpha / rank as f32,
             None => 1.0,
+        }
+    }
+
+    /// The pair and its scale, where the adapter is nothing else and leaves nothing out.
+    pub(crate) fn as_plain_pair(&self) -> Option<(&LowRank, f32)> {
+        match &self.change {
+            Change::LowRank(pair) if self.magnitude.is_none() && self.dropout.is_none() => {
+                Some((pair, self.inner_scale()))
+            }
+            _ => None,
         }
     }
 

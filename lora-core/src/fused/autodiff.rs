@@ -10,7 +10,7 @@ use burn::backend::{
     tensor::FloatTensor,
 };
 
-use super::backend::{CpuOps, Heads, Pointwise, Rows, Window};
+use super::backend::{CpuOps, Heads, Pair, Pointwise, Rows, Window};
 
 #[derive(Debug)]
 struct PointwiseBackward;
@@ -24,6 +24,8 @@ struct NormaliseBackward;
 struct ConvolveBackward;
 #[derive(Debug)]
 struct AttentionBackward;
+#[derive(Debug)]
+struct LowRankBackward;
 
 /// Sends the gradient of an operation's output on to its one differentiable input.
 macro_rules! backward_of_one_input {
@@ -85,6 +87,33 @@ impl<B: CpuOps> Backward<B, 3> for AttentionBackward {
         let grad = grads.consume::<B>(&ops.node);
         let ([query, key, value], output, logs, heads) = ops.state;
         let gradients = B::blocked_attention_backward(query, key, value, output, logs, grad, heads);
+        for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
+            if let Some(parent) = parent {
+                grads.register::<B>(parent.id, gradient);
+            }
+        }
+    }
+}
+
+/// Input, frozen weight, the two factors and what lies between them.
+type Adapted<B> = ([FloatTensor<B>; 5], Pair);
+
+impl<B: CpuOps> Backward<B, 3> for LowRankBackward {
+    type State = Adapted<B>;
+
+    fn backward(
+        self,
+        ops: Ops<Self::State, 3>,
+        grads: &mut Gradients,
+        _checkpointer: &mut Checkpointer,
+    ) {
+        let grad = grads.consume::<B>(&ops.node);
+        let ([x, weight, down, up, hidden], pair) = ops.state;
+        let pair = Pair {
+            passes_on: ops.parents[2].is_some(),
+            ..pair
+        };
+        let gradients = B::low_rank_linear_backward(x, weight, down, up, hidden, grad, pair);
         for (parent, gradient) in ops.parents.into_iter().zip(gradients) {
             if let Some(parent) = parent {
                 grads.register::<B>(parent.id, gradient);
@@ -178,6 +207,49 @@ impl<B: CpuOps, C: CheckpointStrategy> CpuOps for Autodiff<B, C> {
             OpsKind::UnTracked(prep) => prep.finish(output),
         };
         (output, constant)
+    }
+
+    fn low_rank_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        down: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        pair: Pair,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>) {
+        let nodes = [down.node(), up.node(), x.node()];
+        let [x, weight, bias, down, up] =
+            [x, weight, bias, down, up].map(FloatTensor::<Self>::into_primitive);
+        let (output, hidden) = B::low_rank_linear(
+            x.clone(),
+            weight.clone(),
+            bias,
+            down.clone(),
+            up.clone(),
+            pair,
+        );
+        let constant = FloatTensor::<Self>::new(hidden.clone());
+        let output = match LowRankBackward
+            .prepare::<C>(nodes)
+            .compute_bound()
+            .stateful()
+        {
+            OpsKind::Tracked(prep) => prep.finish(([x, weight, down, up, hidden], pair), output),
+            OpsKind::UnTracked(prep) => prep.finish(output),
+        };
+        (output, constant)
+    }
+
+    fn low_rank_linear_backward(
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: FloatTensor<Self>,
+        _: Pair,
+    ) -> Vec<FloatTensor<Self>> {
+        first_order_only()
     }
 
     fn convolve(

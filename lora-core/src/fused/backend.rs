@@ -53,6 +53,17 @@ impl Window {
     }
 }
 
+/// How a pair of thin factors stands beside a linear layer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pair {
+    /// What the pair is multiplied by.
+    pub scale: f32,
+    /// Whether the layer has a bias; what is given as one is not looked at otherwise.
+    pub has_bias: bool,
+    /// Whether the gradient in the layer's input is wanted.
+    pub passes_on: bool,
+}
+
 /// Shape of an attention: heads lie side by side in the channels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Heads {
@@ -125,6 +136,27 @@ pub trait CpuOps: Backend {
         logs: FloatTensor<Self>,
         grad: FloatTensor<Self>,
         heads: Heads,
+    ) -> Vec<FloatTensor<Self>>;
+    /// `x·Wᵀ + bias + scale·(x·downᵀ)·upᵀ` for `x [.., in]`, a constant `weight [out, in]` and `bias [out]`, where
+    /// [`has_bias`](Pair::has_bias) says so, `down [rank, in]` and `up [out, rank]`; and `x·downᵀ`, flat.
+    fn low_rank_linear(
+        x: FloatTensor<Self>,
+        weight: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        down: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        pair: Pair,
+    ) -> (FloatTensor<Self>, FloatTensor<Self>);
+    /// The gradients of [`Self::low_rank_linear`] in `down`, in `up` and, where it is wanted, in `x`; `frozen` is the weight,
+    /// `hidden` what the forward pass gave besides.
+    fn low_rank_linear_backward(
+        x: FloatTensor<Self>,
+        frozen: FloatTensor<Self>,
+        down: FloatTensor<Self>,
+        up: FloatTensor<Self>,
+        hidden: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        pair: Pair,
     ) -> Vec<FloatTensor<Self>>;
     /// The convolution of `x [batch, inputs, height, width]` with a constant `weight [outputs, inputs, size, size]`, plus a
     /// constant `bias [outputs]`.

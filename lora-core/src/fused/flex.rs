@@ -6,10 +6,11 @@ use burn::{
 };
 
 use super::{
-    backend::{CpuOps, Heads, Pointwise, Rows, Window},
+    backend::{CpuOps, Heads, Pair, Pointwise, Rows, Window},
     kernel::{
         activation, attention,
         convolution::{self, Channels},
+        low_rank::{self, Given, Sizes},
         norm, softmax,
     },
     shape::halved_last,
@@ -148,6 +149,58 @@ impl CpuOps for Flex {
             .collect()
     }
 
+    fn low_rank_linear(
+        x: Floats,
+        weight: Floats,
+        bias: Floats,
+        down: Floats,
+        up: Floats,
+        pair: Pair,
+    ) -> (Floats, Floats) {
+        let [x, weight, bias, down, up] = [x, weight, bias, down, up].map(|x| x.to_contiguous());
+        let sizes = sizes(&weight, &down);
+        let (out, hidden) = low_rank::forward(
+            slice(&x),
+            slice(&weight),
+            pair.has_bias.then(|| slice(&bias)),
+            [slice(&down), slice(&up)],
+            pair.scale,
+            sizes,
+        );
+        let mut out_shape = shape(&x);
+        if let Some(last) = out_shape.last_mut() {
+            *last = sizes.outputs;
+        }
+        let length = hidden.len();
+        (tensor(out, out_shape), tensor(hidden, vec![length]))
+    }
+
+    fn low_rank_linear_backward(
+        x: Floats,
+        frozen: Floats,
+        down: Floats,
+        up: Floats,
+        hidden: Floats,
+        grad: Floats,
+        pair: Pair,
+    ) -> Vec<Floats> {
+        let [x, frozen, down, up, grad] = [x, frozen, down, up, grad].map(|x| x.to_contiguous());
+        let given = Given {
+            x: slice(&x),
+            weight: slice(&frozen),
+            down: slice(&down),
+            up: slice(&up),
+            hidden: slice(&hidden),
+            grad: slice(&grad),
+            scale: pair.scale,
+            sizes: sizes(&frozen, &down),
+        };
+        let (of_x, [of_down, of_up]) = given.gradients(pair.passes_on);
+        let mut gradients = vec![tensor(of_down, shape(&down)), tensor(of_up, shape(&up))];
+        gradients.extend(of_x.map(|values| tensor(values, shape(&x))));
+        gradients
+    }
+
     fn convolve(x: Floats, weight: Floats, bias: Floats, window: Window) -> Floats {
         let [x, weight, bias] = [x, weight, bias].map(|x| x.to_contiguous());
         let channels = channels(&weight);
@@ -170,6 +223,16 @@ impl CpuOps for Flex {
         let [height, width] = window.picture;
         let values = convolution::backward(slice(&grad), slice(&weight), channels, window);
         tensor(values, vec![batch, channels.inputs, height, width])
+    }
+}
+
+/// Of a weight `[outputs, inputs]` and a factor `[rank, inputs]`.
+fn sizes(weight: &Floats, down: &Floats) -> Sizes {
+    let (weight, down) = (shape(weight), shape(down));
+    Sizes {
+        outputs: weight[0],
+        inputs: weight[1],
+        rank: down[0],
     }
 }
 

@@ -15,7 +15,7 @@ use burn::{
 };
 
 use backend::CpuOps;
-pub use backend::{Heads, Pointwise, Rows, Window};
+pub use backend::{Heads, Pair, Pointwise, Rows, Window};
 
 /// Whether `x` is one of flex's f32 tensors.
 fn is_fast<const D: usize>(x: &Tensor<D>) -> bool {
@@ -92,6 +92,32 @@ pub fn attention(
         let [query, key, value] = [query, key, value].map(single);
         let (out, _) = <Dispatch as CpuOps>::blocked_attention(query, key, value, heads);
         Tensor::<3>::from_dispatch(out).cast(dtype)
+    })
+}
+
+/// A frozen linear layer with a pair of thin factors beside it, where there is a kernel for both together:
+/// `x·Wᵀ + bias + scale·(x·downᵀ)·upᵀ`, without a tensor for each part of the sum. `None` on other devices and in other number
+/// formats.
+pub fn low_rank_linear<const D: usize>(
+    x: &Tensor<D>,
+    weight: &Tensor<2>,
+    bias: Option<&Tensor<1>>,
+    [down, up]: [&Tensor<2>; 2],
+    scale: f32,
+) -> Option<Tensor<D>> {
+    let all_fast = is_fast(x) && is_fast(weight) && is_fast(down) && is_fast(up);
+    all_fast.then(|| {
+        let pair = Pair {
+            scale,
+            has_bias: bias.is_some(),
+            passes_on: true,
+        };
+        let weight = weight.clone().into_dispatch();
+        let bias = bias.map_or_else(|| weight.clone(), |bias| bias.clone().into_dispatch());
+        let [down, up] = [down, up].map(|factor| factor.clone().into_dispatch());
+        let x = x.clone().into_dispatch();
+        let (out, _) = <Dispatch as CpuOps>::low_rank_linear(x, weight, bias, down, up, pair);
+        Tensor::from_dispatch(out)
     })
 }
 

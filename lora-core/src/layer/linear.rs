@@ -2,6 +2,7 @@ use burn::tensor::{Tensor, module};
 
 use crate::{
     adapter::{Site, SiteWeight, Slot},
+    fused,
     weights::Weights,
 };
 
@@ -37,6 +38,9 @@ impl Linear {
 
     /// `[.., in]` to `[.., out]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        if let Some(out) = self.forward_at_once(&x) {
+            return out;
+        }
         let base = module::linear(
             x.clone(),
             self.weight.clone().transpose(),
@@ -52,6 +56,16 @@ impl Linear {
                 None => sum,
             }
         })
+    }
+
+    /// The layer and its one plain pair of factors together, where there is a kernel for that.
+    fn forward_at_once<const D: usize>(&self, x: &Tensor<D>) -> Option<Tensor<D>> {
+        let [adapter] = self.adapters.as_slice() else {
+            return None;
+        };
+        let (pair, scale) = adapter.as_plain_pair()?;
+        let factors = [&pair.down, &pair.up];
+        fused::low_rank_linear(x, &self.weight, self.bias.as_ref(), factors, scale)
     }
 
     /// The adapter slot, for [`crate::adapter::Sites`].

@@ -273,3 +273,49 @@ fn attention_to_large_scores_stays_finite() {
     });
     assert!(all.iter().flatten().all(|x| x.is_finite()));
 }
+
+#[test]
+fn a_layer_and_its_pair_equal_burns() {
+    for (tokens, inputs, outputs, rank, bias) in [
+        (70, 24, 40, 4, true),
+        (300, 64, 33, 1, false),
+        (1, 8, 8, 16, true),
+    ] {
+        let scale = 0.7;
+        let x = seeded(1, [2, inputs, tokens]).swap_dims(1, 2);
+        let weight = seeded(2, [outputs, inputs]);
+        let bias = bias.then(|| seeded(3, [outputs]));
+        let (down, up) = (seeded(4, [rank, inputs]), seeded(5, [outputs, rank]));
+        let run = |layer: &dyn Fn(&Tensor<3>, [&Tensor<2>; 2]) -> Tensor<3>| {
+            let leaf = |x: &Tensor<2>| x.clone().autodiff().require_grad();
+            let (x, down, up) = (x.clone().autodiff().require_grad(), leaf(&down), leaf(&up));
+            let out = layer(&x, [&down, &up]);
+            let mut grads = (out.clone() * seeded(8, out.dims()).autodiff())
+                .sum()
+                .backward();
+            let gradient = |x: &Tensor<2>, grads: &mut _| x.grad_remove(grads).unwrap().into_data();
+            [
+                gradient(&down, &mut grads),
+                gradient(&up, &mut grads),
+                x.grad_remove(&mut grads).unwrap().into_data(),
+                out.inner().into_data(),
+            ]
+            .map(|data| data.iter::<f32>().collect::<Vec<f32>>())
+        };
+        let ours = run(&|x, factors| {
+            fused::low_rank_linear(x, &weight, bias.as_ref(), factors, scale).unwrap()
+        });
+        let burns = run(&|x, [down, up]| {
+            let plain = module::linear(x.clone(), weight.clone().transpose(), bias.clone());
+            let hidden = module::linear(x.clone(), down.clone().transpose(), None);
+            plain + module::linear(hidden, up.clone().transpose(), None) * scale
+        });
+        for ((name, found), expected) in ["down", "up", "x", "out"].iter().zip(ours).zip(burns) {
+            let deviation = deviation(&found, &expected);
+            assert!(
+                deviation < LIMIT,
+                "rank {rank}: {name} deviates by {deviation:e}"
+            );
+        }
+    }
+}

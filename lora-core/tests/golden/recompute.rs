@@ -11,11 +11,11 @@ use lora_core::{
 
 use crate::golden::{deviation, tiny};
 
-/// Within the UNet the same sums are made in the same order.
-const LIMIT: f32 = 2e-6;
+/// Within the UNet the same sums are made, a few of them in another order.
+const LIMIT: f32 = 1e-5;
 
 /// What the blocks send back to the text encoder is added up in another order, and its layers pass the difference on.
-const TEXT_LIMIT: f32 = 5e-5;
+const TEXT_LIMIT: f32 = 1e-4;
 
 type Gradients = BTreeMap<String, Vec<f32>>;
 

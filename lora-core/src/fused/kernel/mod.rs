@@ -10,6 +10,7 @@ pub(super) mod attention;
 pub(super) mod convolution;
 mod exp;
 mod gemm;
+pub(super) mod low_rank;
 pub(super) mod norm;
 mod parallel;
 pub(super) mod softmax;
