@@ -61,6 +61,25 @@ impl Batch {
         Conditions::new(text, &self.sizes)
     }
 
+    /// The same batch on another device.
+    pub fn to_device(self, device: &Device) -> Self {
+        Self {
+            latents: self.latents.to_device(device),
+            noise: self.noise.to_device(device),
+            noise_offset: self.noise_offset.to_device(device),
+            draws: self.draws.to_device(device),
+            text: match self.text {
+                BatchText::Ids(ids) => BatchText::Ids(ids),
+                BatchText::States(states) => BatchText::States(TextStates {
+                    states: states.states.to_device(device),
+                    pooled: states.pooled.map(|pooled| pooled.to_device(device)),
+                }),
+            },
+            mask: self.mask.map(|mask| mask.to_device(device)),
+            ..self
+        }
+    }
+
     /// The device that the tensors are on.
     pub fn device(&self) -> Device {
         self.latents.device()

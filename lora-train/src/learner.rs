@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, mem};
+use std::{collections::BTreeSet, mem, thread};
 
 use burn::tensor::{Device, Gradients, Tensor};
 use lora_core::{
@@ -10,7 +10,7 @@ use lora_optim::{
 };
 
 use crate::{
-    Batch, Ema, Objective,
+    Batch, Ema, Objective, Replica,
     checkpoint::{Checkpoint, MATRIX},
     config::EmaConfig,
 };
@@ -30,10 +30,12 @@ pub struct Learner {
     optimizer: Box<dyn Optimizer>,
     max_grad_norm: f64,
     rules: Rules,
+    /// The same model on other devices, which share the batches of a step.
+    replicas: Vec<Replica>,
 }
 
 /// What the adapters' spec asks for at each step.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Rules {
     dropout: DropoutRates,
     seed: u64,
@@ -55,7 +57,20 @@ impl Learner {
             optimizer,
             max_grad_norm,
             rules: Rules::default(),
+            replicas: Vec::new(),
         }
+    }
+
+    /// Shares the batches of a step out over this model and `models`, which are the same one on other devices, with the same
+    /// adapters.
+    pub fn with_replicas(mut self, models: Vec<BaseModel>) -> Self {
+        self.replicas = models.into_iter().map(Replica::new).collect();
+        self
+    }
+
+    /// Models that compute at the same time.
+    pub fn workers(&self) -> usize {
+        1 + self.replicas.len()
     }
 
     /// Follows what `spec` says of dropouts, which are drawn by `seed`, and of norms.
@@ -158,6 +173,61 @@ impl Learner {
         }
     }
 
+    /// [Accumulates](Self::accumulate) as many batches as there are [workers](Self::workers), or fewer, at the same time: the
+    /// first on this learner's model, each other on a replica. `first_pass` counts forward passes of the run up to here; gives
+    /// the losses in order, on this learner's device.
+    ///
+    /// The gradients are added up in that order, so that the sum is the same in every run.
+    pub fn accumulate_each(
+        &mut self,
+        objective: &dyn Objective,
+        batches: &[Batch],
+        first_pass: u64,
+        weight: f64,
+    ) -> Vec<Tensor<1>> {
+        let Some((first, others)) = batches.split_first() else {
+            return Vec::new();
+        };
+        let mut replicas = mem::take(&mut self.replicas);
+        let (params, frozen, rules) = (self.params.clone(), self.frozen.clone(), self.rules);
+        let mut losses = Vec::with_capacity(batches.len());
+        thread::scope(|scope| {
+            let passes = replicas.iter_mut().zip(others).zip(first_pass + 1..);
+            let under_way: Vec<_> = passes
+                .map(|((replica, batch), pass)| {
+                    let (params, frozen) = (&params, &frozen);
+                    scope.spawn(move || {
+                        replica.accumulate(
+                            objective,
+                            batch,
+                            params,
+                            frozen,
+                            (rules.dropout, [rules.seed, pass]),
+                            weight,
+                        )
+                    })
+                })
+                .collect();
+            losses.push(
+                self.drop_out(first_pass)
+                    .accumulate(objective, first, weight),
+            );
+            let device = first.device();
+            for worker in under_way {
+                // A panic of a worker is this thread's too.
+                let (loss, grads) = worker
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                losses.push(loss.to_device(&device));
+                for (key, gradient) in grads {
+                    self.add(key, gradient.to_device(&device));
+                }
+            }
+        });
+        self.replicas = replicas;
+        losses
+    }
+
     /// Adds the gradients of the leaves to those gathered before.
     fn gather(&mut self, mut gradients: Gradients, leaves: Matrices) {
         for (key, leaf) in leaves {
@@ -168,12 +238,16 @@ impl Learner {
             let Some(gradient) = leaf.grad_remove(&mut gradients) else {
                 continue;
             };
-            let sum = match self.grads.remove(&key) {
-                Some(before) => before + gradient,
-                None => gradient,
-            };
-            self.grads.insert(key, sum);
+            self.add(key, gradient);
         }
+    }
+
+    fn add(&mut self, key: String, gradient: Tensor<2>) {
+        let sum = match self.grads.remove(&key) {
+            Some(before) => before + gradient,
+            None => gradient,
+        };
+        self.grads.insert(key, sum);
     }
 
     /// Clips the gathered gradients and moves the adapters; gives the norm before clipping, which stays on the device.

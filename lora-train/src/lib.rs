@@ -52,6 +52,7 @@ mod random;
 mod ranking;
 #[cfg(test)]
 mod recorded;
+mod replica;
 mod run;
 mod run_folder;
 mod run_record;
@@ -97,6 +98,7 @@ pub use prompt_file::PromptFileError;
 pub use prompt_loras::{PromptLoras, PromptLorasError};
 pub use provenance::{Provenance, SourceFile, UsedLora};
 pub use ranking::RankedFile;
+use replica::Replica;
 pub use run_folder::RunFolder;
 pub use run_record::RunRecord;
 pub use run_report::{ReportError, RunReport, RunSummary};

@@ -19,6 +19,19 @@ pub struct NoiseDraws {
     pub perturbation_strength: Option<Tensor<4>>,
 }
 
+impl NoiseDraws {
+    /// The same draws on another device.
+    pub fn to_device(self, device: &Device) -> Self {
+        let there = |draw: Option<Tensor<4>>| draw.map(|draw| draw.to_device(device));
+        Self {
+            offset_strength: there(self.offset_strength),
+            pyramid: there(self.pyramid),
+            perturbation: there(self.perturbation),
+            perturbation_strength: there(self.perturbation_strength),
+        }
+    }
+}
+
 /// What has to be drawn, by the objective's settings.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct NoisePlan {

@@ -244,6 +244,11 @@ pub(crate) fn problems(config: &TrainConfig) -> Vec<String> {
         "train.max_grad_norm must be a number from 0 (no clipping) up",
     );
     require(
+        train.more_devices.len() < train.accumulation.get() || train.more_devices.is_empty(),
+        "train.more_devices share the batches of a step, train.accumulation: raise it to the number of all devices, or name \
+         fewer",
+    );
+    require(
         config.output.save_every_epochs > 0,
         "output.save_every_epochs is 0; use at least 1",
     );

@@ -13,9 +13,9 @@ use lora_data::{Dataset, Exposure, epoch_plan};
 use lora_optim::{Rates, Schedule};
 
 use crate::{
-    DrawSettings, Event, Feed, FeedAt, Handle, HeldoutLoss, Learner, Objective, Observer, Outcome,
-    Plan, Prompt, RunFolder, StepReport, TrainError, checkpoint::Sources, config::TrainConfig,
-    meter::Meter, run::bad_step::not_finite,
+    Batch, DrawSettings, Event, Feed, FeedAt, Handle, HeldoutLoss, Learner, Objective, Observer,
+    Outcome, Plan, Prompt, RunFolder, StepReport, TrainError, checkpoint::Sources,
+    config::TrainConfig, meter::Meter, run::bad_step::not_finite,
 };
 
 /// A run under way.
@@ -143,21 +143,24 @@ impl Run<'_> {
         let mut losses = Vec::with_capacity(batches.len());
         let first_pass = self.outcome.steps * batches_of_a_step;
         let mut timesteps = Vec::new();
-        for (pass, showings) in (first_pass..).zip(batches) {
-            let at = FeedAt {
-                epoch,
-                step: self.outcome.steps,
-                steps: self.plan.steps,
-            };
-            let batch = self
-                .feed
-                .batch(self.learner.model(), self.data.as_ref(), at, showings)?;
-            losses.push(self.learner.drop_out(pass).accumulate(
-                self.objective.as_ref(),
-                &batch,
-                weight,
-            ));
-            timesteps.extend(batch.timesteps);
+        let at = FeedAt {
+            epoch,
+            step: self.outcome.steps,
+            steps: self.plan.steps,
+        };
+        for (round, showings) in batches.chunks(self.learner.workers()).enumerate() {
+            let (feed, data) = (&self.feed, self.data.as_ref());
+            let batches = showings.iter();
+            let batches =
+                batches.map(|showings| feed.batch(self.learner.model(), data, at, showings));
+            let batches: Vec<Batch> = batches.collect::<Result<_, _>>()?;
+            let pass = first_pass + (round * self.learner.workers()) as u64;
+            let objective = self.objective.as_ref();
+            losses.extend(
+                self.learner
+                    .accumulate_each(objective, &batches, pass, weight),
+            );
+            timesteps.extend(batches.into_iter().flat_map(|batch| batch.timesteps));
         }
         let (loss, norm) = (Tensor::cat(losses, 0).mean(), self.learner.clip());
         if self.config.train.max_bad_steps > 0 {

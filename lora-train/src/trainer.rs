@@ -26,6 +26,8 @@ pub struct Trainer {
     pub(crate) data: Box<dyn Dataset>,
     pub(crate) heldout: Option<Box<dyn Dataset>>,
     pub(crate) model: BaseModel,
+    /// The same model on further devices.
+    pub(crate) replicas: Vec<BaseModel>,
     pub(crate) optimizer: Box<dyn Optimizer>,
     pub(crate) schedule: Box<dyn Schedule>,
     pub(crate) objective: Box<dyn Objective>,
@@ -162,7 +164,13 @@ impl Trainer {
         }
         let device = config.train.device.resolve()?;
         let data = ImageFolders::open(&config.dataset)?;
-        let model = BaseModel::load(&config.model.source(), &device)?;
+        let more = config.train.more_devices.iter();
+        let more: Vec<Device> = more
+            .map(|device| device.resolve())
+            .collect::<Result<_, _>>()?;
+        let load = |device| BaseModel::load(&config.model.source(), device);
+        let model = load(&device)?;
+        let replicas = more.iter().map(load).collect::<Result<_, _>>()?;
         let heldout = config.heldout.folder.as_ref().map(|folder| {
             ImageFolders::open(&DatasetConfig {
                 folders: vec![FolderConfig::new(folder)],
@@ -177,6 +185,7 @@ impl Trainer {
         let notes = data.notes().to_vec();
         let mut trainer = Self::new(config, model, Box::new(data), device)?;
         trainer.plan.notes.splice(0..0, notes);
+        trainer.replicas = replicas;
         trainer.heldout = heldout.map(|data| Box::new(data) as Box<dyn Dataset>);
         trainer.resume = resume;
         Ok(trainer)
@@ -231,6 +240,7 @@ impl Trainer {
             data,
             heldout: None,
             model,
+            replicas: Vec::new(),
             optimizer,
             schedule: Box::new(schedule),
             objective: Box::new(objective),
@@ -243,6 +253,15 @@ impl Trainer {
     pub fn resuming(self, resume: Resume) -> Self {
         Self {
             resume: Some(resume),
+            ..self
+        }
+    }
+
+    /// Shares the batches of a step, of which `train.accumulation` must have enough, out over the run's model and `models`: the
+    /// same one on other devices.
+    pub fn with_replicas(self, models: Vec<BaseModel>) -> Self {
+        Self {
+            replicas: models,
             ..self
         }
     }

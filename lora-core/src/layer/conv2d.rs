@@ -1,4 +1,4 @@
-use burn::tensor::{Tensor, ops::ConvOptions};
+use burn::tensor::{Device, Tensor, ops::ConvOptions};
 
 use crate::{
     adapter::{ConvGeometry, Site, SiteWeight, Slot},
@@ -59,6 +59,11 @@ impl Conv2d {
                 None => sum,
             }
         })
+    }
+
+    /// Where the weights are.
+    pub fn device(&self) -> Device {
+        self.weight.device()
     }
 
     /// The adapter slot, for [`crate::adapter::Sites`].

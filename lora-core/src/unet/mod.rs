@@ -1,5 +1,6 @@
 //! The denoising network of Stable Diffusion (Rombach et al. 2022), as diffusers' `UNet2DConditionModel` computes it.
 
+mod activations;
 mod added_embedding;
 mod block;
 mod conditions;
@@ -10,8 +11,9 @@ mod transformer;
 mod transformer_block;
 mod unsupported;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 
+pub use activations::Activations;
 use added_embedding::AddedEmbedding;
 use block::Kind;
 pub use block::{Block, Conditioning, Skip};
@@ -69,6 +71,11 @@ impl UNet {
             activation: config.act_fn,
             checkpointing: ActivationCheckpointing::None,
         }
+    }
+
+    /// Where it computes.
+    pub fn device(&self) -> Device {
+        self.conv_in.device()
     }
 
     /// Says what passes from now on keep for the backward pass. Gradients are the same.

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fmt};
 use super::Sources;
 
 /// Settings that do not change what is learnt.
-const HARMLESS: [&str; 10] = [
+const HARMLESS: [&str; 11] = [
     "output.",
     "preview.",
     "heldout.",
@@ -14,6 +14,7 @@ const HARMLESS: [&str; 10] = [
     "train.gradient_checkpointing",
     "model.offload",
     "train.device",
+    "train.more_devices",
 ];
 
 /// Something that a run is made from and that is not what it was.

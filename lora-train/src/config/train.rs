@@ -51,6 +51,10 @@ pub struct LoopConfig {
     pub log_every: NonZeroUsize,
     /// `auto`, `cpu`, `wgpu[:n]`, `vulkan[:n]` or `cuda[:n]`.
     pub device: DeviceChoice,
+    /// More devices, each with the whole model, that share the batches of a step: at most as many as `accumulation` has beyond
+    /// the first. The result is that of one device but for rounding.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub more_devices: Vec<DeviceChoice>,
 }
 
 /// How latents come from the VAE's distribution.
@@ -104,6 +108,7 @@ impl Default for LoopConfig {
             latents: LatentDraw::Sample,
             log_every: const { count(10) },
             device: DeviceChoice::Auto,
+            more_devices: Vec::new(),
         }
     }
 }

@@ -16,7 +16,7 @@ pub use error::ObjectiveError;
 use crate::Batch;
 
 /// The one place where the loss is defined: noise, target, weighting.
-pub trait Objective: Send {
+pub trait Objective: Send + Sync {
     /// The loss of a batch, one number on the device, differentiable in the model's adapters.
     fn loss(&self, model: &BaseModel, batch: &Batch) -> Tensor<1>;
 }

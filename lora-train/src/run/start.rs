@@ -35,6 +35,7 @@ impl<'a> Run<'a> {
             data,
             heldout,
             mut model,
+            mut replicas,
             optimizer,
             schedule,
             objective,
@@ -74,16 +75,23 @@ impl<'a> Run<'a> {
         } = frozen;
         let facts = facts(&config, data.as_ref(), &model, &plan);
         let injected = inject(&mut model, &config, &device)?;
-        model
-            .unet
-            .set_checkpointing(config.train.gradient_checkpointing);
+        for replica in &mut replicas {
+            let device = replica.unet.device();
+            inject(replica, &config, &device)?;
+        }
+        for model in replicas.iter_mut().chain([&mut model]) {
+            let checkpointing = config.train.gradient_checkpointing;
+            model.unet.set_checkpointing(checkpointing);
+        }
         let spec = config.adapters();
         let modules = model.rate_factors(&spec);
         let keys = model.factors();
         let rates = learning_rates(&config.train, spec.freeze_down, keys.keys(), &modules);
         if config.model.offload {
             // Views that change from showing to showing are encoded when they come up.
-            release(&mut model, !varies(data.as_ref()), texts.is_some());
+            for model in replicas.iter_mut().chain([&mut model]) {
+                release(model, !varies(data.as_ref()), texts.is_some());
+            }
             device.memory_cleanup();
         }
         let prompts = config.preview.prompts.iter();
@@ -100,6 +108,7 @@ impl<'a> Run<'a> {
             ),
             drawing: DrawSettings::of_run(&config),
             learner: Learner::new(model, optimizer, config.train.max_grad_norm)
+                .with_replicas(replicas)
                 .with_rules(&spec, config.train.seed)
                 .freeze(&rates)
                 .with_ema(&config.ema),

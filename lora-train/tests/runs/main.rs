@@ -13,6 +13,7 @@ mod objective;
 mod optimizers;
 mod own_parts;
 mod presets;
+mod replicas;
 mod resume;
 
 use std::{
