@@ -9,8 +9,8 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     command::{
         bench, cache, completions, convert, devices, extract, faces, grid, import, init, inspect,
-        lint, merge, plan, prepare, presets, quickstart, resize, sample, schedule, tag, tags,
-        train, verify,
+        lint, merge, plan, prepare, presets, queue, quickstart, reproduce, resize, sample,
+        schedule, tag, tags, train, verify,
     },
     printer::Printer,
 };
@@ -56,6 +56,8 @@ enum Command {
     Init(init::Init),
     Import(import::Import),
     Train(train::Train),
+    Queue(queue::Queue),
+    Reproduce(reproduce::Reproduce),
     Plan(plan::Plan),
     Lint(lint::Lint),
     Schedule(schedule::Schedule),
@@ -99,6 +101,8 @@ impl Cli {
             Command::Init(command) => command.run(&printer),
             Command::Import(command) => command.run(&printer),
             Command::Train(command) => command.run(&printer),
+            Command::Queue(command) => command.run(&printer),
+            Command::Reproduce(command) => command.run(&printer),
             Command::Plan(command) => command.run(&printer),
             Command::Lint(command) => command.run(&printer),
             Command::Schedule(command) => command.run(&printer),

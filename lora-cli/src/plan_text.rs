@@ -203,7 +203,7 @@ pub(crate) fn table<R: Into<Vec<String>>>(rows: Vec<R>) -> Vec<String> {
 }
 
 /// Columns aligned at the left.
-fn left_table<R: Into<Vec<String>>>(rows: Vec<R>) -> Vec<String> {
+pub(crate) fn left_table<R: Into<Vec<String>>>(rows: Vec<R>) -> Vec<String> {
     aligned(rows, |cell, gap| format!("{cell}{gap}"))
 }
 

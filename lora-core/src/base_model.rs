@@ -13,7 +13,7 @@ use crate::{
     lora_file::LoraFile,
     unet::UNet,
     vae::Vae,
-    weights::{Checkpoint, CheckpointError, SeededWeights, TensorSource},
+    weights::{Checkpoint, CheckpointError, NoWeights, SeededWeights, TensorSource},
 };
 use network_builder::NetworkBuilder;
 use network_reader::{NetworkReader, none_of};
@@ -79,6 +79,11 @@ impl BaseModel {
         device: &Device,
     ) -> Self {
         Self::from_tensors(configs, &SeededWeights { seed }, precision, device)
+    }
+
+    /// A model of the given configs whose weights have shapes and nothing in them, to ask what it would be like.
+    pub fn outline(configs: &ModelConfigs, device: &Device) -> Self {
+        Self::from_tensors(configs, &NoWeights, Precision::F32, device)
     }
 
     /// A model of the given configs from any source of tensors, whose problems are passed over.

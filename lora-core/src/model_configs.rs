@@ -61,6 +61,16 @@ impl ModelConfigs {
         Ok(configs)
     }
 
+    /// The configs of the model that `source` names, with what it overrules. Reads headers and no tensor.
+    ///
+    /// # Errors
+    /// As [`Checkpoint::open`] and [`Self::read`].
+    pub fn of(source: &ModelSource) -> Result<Self, CheckpointError> {
+        let checkpoint = Checkpoint::open(&source.path, source.config.as_deref())?;
+        let (configs, _) = Self::read_for(&checkpoint, source)?;
+        Ok(configs)
+    }
+
     /// As [`Self::read`], with what `source` overrules; also gives what a user may not expect of it.
     pub(crate) fn read_for(
         checkpoint: &Checkpoint,

@@ -62,6 +62,7 @@ pub use config::{DatasetConfig, FolderConfig};
 pub use dataset::{Dataset, Entry};
 pub use epoch_plan::{Exposure, epoch_plan, exposures_per_epoch, steps_per_epoch};
 pub use error::{DataError, DatasetError, Problem};
+pub use folder_lock::{FolderLock, LockError};
 pub use folder_metadata::{DatasetDir, dataset_dirs, tag_frequency};
 pub use image_folders::ImageFolders;
 pub use kohya_config::check_kohya_config;

@@ -21,12 +21,14 @@ use crate::{
     network_entries::stored_ranks,
 };
 
-/// The facts that stay the same over a run; epoch, steps and time are filled in at each saving.
+/// The facts that stay the same over a run; epoch, steps and time are filled in at each saving. `hashes_of` reads the whole
+/// of a model's file.
 pub(crate) fn facts(
     config: &TrainConfig,
     data: &dyn Dataset,
     model: &BaseModel,
     plan: &Plan,
+    hashes_of: impl Fn(&Path) -> Option<ModelHashes>,
 ) -> TrainingFacts {
     let path = &config.model.path;
     let vae = config.model.vae.as_deref();
@@ -56,7 +58,7 @@ pub(crate) fn facts(
         sd_model: name_of(path),
         sd_model_hashes: hashes_of(path),
         vae: vae.and_then(name_of),
-        vae_hashes: vae.and_then(hashes_of),
+        vae_hashes: vae.and_then(&hashes_of),
         network_dim: stored_ranks(&config.lora) * config.lora.rank,
         network_alpha: f64::from(config.lora.alpha) * stored_ranks(&config.lora) as f64,
         network_dropout: Some(config.lora.dropout.hidden).filter(|rate| *rate > 0.0),
@@ -158,14 +160,14 @@ fn name_of(path: &Path) -> Option<String> {
 }
 
 /// Hashes of a file; a folder has none that other programs know.
-fn hashes_of(path: &Path) -> Option<ModelHashes> {
+pub(crate) fn hashes_of(path: &Path) -> Option<ModelHashes> {
     path.is_file()
         .then(|| ModelHashes::of_file(path).ok())
         .flatten()
 }
 
-/// Seconds since 1970; those of `SOURCE_DATE_EPOCH` where it is set, so that files can be made again to the byte
-/// (reproducible-builds.org).
+/// Whole seconds since 1970, so that they are spelt in as many characters as any others; those of `SOURCE_DATE_EPOCH` where it
+/// is set, so that files can be made again to the byte (reproducible-builds.org).
 pub(crate) fn now() -> f64 {
     let fixed = std::env::var("SOURCE_DATE_EPOCH").ok();
     if let Some(seconds) = fixed.and_then(|text| text.parse().ok()) {
@@ -173,7 +175,7 @@ pub(crate) fn now() -> f64 {
     }
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0.0, |since| since.as_secs_f64())
+        .map_or(0.0, |since| since.as_secs() as f64)
 }
 
 /// Name and settings in the form of kohya's files: `AdamW(betas=(0.9, 0.999),eps=1e-8,weight_decay=0.01)`.

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use atomic_file::WriteError;
-
+use image::RgbImage;
 use lora_core::lora_file::{Privacy, SideFile, Written};
 
 use crate::{
@@ -20,6 +20,7 @@ impl Run<'_> {
         self.measure_last()?;
         let path = self.folder.epoch_file(epoch);
         self.save(&path, epoch)?;
+        self.enter(&path)?;
         let loss = self.outcome.heldout.last().map(|(_, loss)| *loss);
         let ranked = &mut self.outcome.ranked;
         ranked.retain(|file| file.path != path);
@@ -51,6 +52,7 @@ impl Run<'_> {
     pub(crate) fn save_last(&mut self) -> Result<(), TrainError> {
         let path = self.folder.last_file();
         self.save(&path, self.plan.epochs)?;
+        self.enter(&path)?;
         let card = SideFile {
             description: self.config.output.comment.clone().unwrap_or_default(),
             family: self.model().family,
@@ -59,6 +61,14 @@ impl Run<'_> {
         };
         card.write(&path, self.privacy())?;
         self.outcome.last = Some(path);
+        Ok(())
+    }
+
+    /// Enters a file that was just saved in the run's ledger.
+    fn enter(&mut self, path: &Path) -> Result<(), TrainError> {
+        let saved_at = self.facts.training_finished_at;
+        self.ledger.note(path, self.outcome.steps, saved_at)?;
+        self.ledger.write(&self.folder)?;
         Ok(())
     }
 
@@ -75,7 +85,9 @@ impl Run<'_> {
         self.settle()?;
         self.facts.epoch = epoch;
         self.facts.steps = self.outcome.steps;
-        self.facts.training_finished_at = now();
+        let other = self.times_of.as_ref();
+        let other = other.and_then(|other| other.saved_at(path));
+        self.facts.training_finished_at = other.unwrap_or_else(now);
         let mut file = self.learner.model_mut().to_lora_file();
         file.metadata = self.facts.metadata(self.privacy());
         let entries = network_entries(&self.config.lora, &self.config.train);
@@ -89,21 +101,9 @@ impl Run<'_> {
         Ok(written)
     }
 
-    /// Draws all preview prompts with the present adapters.
+    /// Draws all preview prompts with the present adapters, and writes the pictures.
     pub(crate) fn preview(&mut self) -> Result<(), TrainError> {
-        self.settle()?;
-        let model = self.learner.model_mut();
-        let (text, vae) = (model.text.is_present(), model.vae.is_present());
-        model.text.restore()?;
-        model.vae.restore()?;
-        let pictures = draw(self.model(), &self.prompts, self.drawing, &self.device)?;
-        let model = self.learner.model_mut();
-        if !text {
-            model.text.release();
-        }
-        if !vae {
-            model.vae.release();
-        }
+        let pictures = self.draw_previews()?;
         let provenance = self.provenance();
         for (index, picture) in pictures.iter().enumerate() {
             let step = self.outcome.steps;
@@ -123,6 +123,24 @@ impl Run<'_> {
             })?;
         }
         Ok(())
+    }
+
+    /// Draws all preview prompts with the present adapters. What is not on the device comes back for as long as it takes.
+    pub(crate) fn draw_previews(&mut self) -> Result<Vec<RgbImage>, TrainError> {
+        self.settle()?;
+        let model = self.learner.model_mut();
+        let (text, vae) = (model.text.is_present(), model.vae.is_present());
+        model.text.restore()?;
+        model.vae.restore()?;
+        let pictures = draw(self.model(), &self.prompts, self.drawing, &self.device)?;
+        let model = self.learner.model_mut();
+        if !text {
+            model.text.release();
+        }
+        if !vae {
+            model.vae.release();
+        }
+        Ok(pictures)
     }
 
     /// What a preview's text tells of the base model.

@@ -3,7 +3,10 @@
 mod bad_step;
 mod commands;
 mod going_on;
+mod measuring;
 mod start;
+
+pub(crate) use measuring::MeasuredTimes;
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +18,7 @@ use lora_optim::{Rates, Schedule};
 use crate::{
     Batch, DrawSettings, Event, Feed, FeedAt, Handle, HeldoutLoss, Learner, Objective, Observer,
     Outcome, Plan, Prompt, RunFolder, StepReport, TrainError, checkpoint::Sources,
-    config::TrainConfig, meter::Meter, run::bad_step::not_finite,
+    config::TrainConfig, meter::Meter, reproduce::Ledger, run::bad_step::not_finite,
 };
 
 /// A run under way.
@@ -31,6 +34,10 @@ pub(crate) struct Run<'a> {
     pub(crate) heldout: Option<HeldoutLoss>,
     pub(crate) facts: TrainingFacts,
     pub(crate) outcome: Outcome,
+    /// What it is made from, and its files with their hashes.
+    pub(crate) ledger: Ledger,
+    /// A run whose times files are to tell instead of the present one.
+    pub(crate) times_of: Option<Ledger>,
     feed: Feed,
     objective: Box<dyn Objective>,
     schedule: Box<dyn Schedule>,
@@ -124,6 +131,8 @@ impl Run<'_> {
             }
             self.save_last()?;
             self.save_ranking()?;
+            self.ledger.ended = true;
+            self.ledger.write(&self.folder)?;
         } else if self.outcome.steps > 0 {
             self.put_down()?;
             self.save_step()?;

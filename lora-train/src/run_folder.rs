@@ -1,3 +1,6 @@
+mod possession;
+mod progress;
+
 use std::{
     fs::{self, File},
     io::{self, Seek, SeekFrom, Write},
@@ -5,8 +8,10 @@ use std::{
 };
 
 use atomic_file::{TEMPORARY_PREFIX, WriteError, write_atomically};
+use lora_data::FolderLock;
 
 use crate::{Event, config::TrainConfig};
+pub use possession::RunFolderError;
 
 /// A copy of the file of the epoch with the lowest held-out loss.
 pub(crate) const BEST_FILE: &str = "best.safetensors";
@@ -17,16 +22,19 @@ pub(crate) const BEST_FILE: &str = "best.safetensors";
 pub struct RunFolder {
     path: PathBuf,
     name: String,
-    metrics: File,
+    /// The log; `None` where nothing is written.
+    metrics: Option<File>,
+    /// Nobody else writes to the folder.
+    _lock: Option<FolderLock>,
 }
 
 impl RunFolder {
     /// Makes the folder and writes the resolved config.
     ///
     /// # Errors
-    /// When saved files of an earlier run of that name are there and the config does not allow to replace them, or when
-    /// the folder cannot be written to.
-    pub fn create(config: &TrainConfig) -> Result<Self, WriteError> {
+    /// When saved files of an earlier run of that name are there and the config does not allow to replace them, when
+    /// another run writes to the folder, or when it cannot be written to.
+    pub fn create(config: &TrainConfig) -> Result<Self, RunFolderError> {
         Self::create_over(config, config.output.overwrite)
     }
 
@@ -34,7 +42,7 @@ impl RunFolder {
     ///
     /// # Errors
     /// As [`Self::create`], when there are saved files.
-    pub(crate) fn begin_again(config: &TrainConfig) -> Result<Self, WriteError> {
+    pub(crate) fn begin_again(config: &TrainConfig) -> Result<Self, RunFolderError> {
         let (folder, name) = (&config.output.folder, &config.output.name);
         let earlier = earlier_files(folder, name).unwrap_or_default();
         let mut names = earlier.iter().filter_map(|path| path.file_name());
@@ -42,16 +50,18 @@ impl RunFolder {
         Self::create_over(config, config.output.overwrite || !has_saved)
     }
 
-    fn create_over(config: &TrainConfig, overwrite: bool) -> Result<Self, WriteError> {
+    fn create_over(config: &TrainConfig, overwrite: bool) -> Result<Self, RunFolderError> {
         let path = config.output.folder.clone();
+        let lock = possession::take(&path)?;
         let at = |path: &Path| {
             let path = path.to_path_buf();
             move |source| WriteError { path, source }
         };
         let folder = Self {
-            metrics: Self::open(&path, config, overwrite).map_err(at(&path))?,
+            metrics: Some(Self::open(&path, config, overwrite).map_err(at(&path))?),
             path,
             name: config.output.name.clone(),
+            _lock: Some(lock),
         };
         folder.write("resolved.toml", config.absolute().to_toml().as_bytes())?;
         Ok(folder)
@@ -61,9 +71,10 @@ impl RunFolder {
     /// told after that will be told again.
     ///
     /// # Errors
-    /// When the folder cannot be written to.
-    pub(crate) fn resume(config: &TrainConfig, metrics: u64) -> Result<Self, WriteError> {
+    /// When another run writes to the folder, or it cannot be written to.
+    pub(crate) fn resume(config: &TrainConfig, metrics: u64) -> Result<Self, RunFolderError> {
         let path = config.output.folder.clone();
+        let lock = possession::take(&path)?;
         let log = path.join("metrics.jsonl");
         let open = || {
             fs::create_dir_all(path.join("previews"))?;
@@ -87,10 +98,21 @@ impl RunFolder {
         let folder = Self {
             path,
             name,
-            metrics,
+            metrics: Some(metrics),
+            _lock: Some(lock),
         };
         folder.write("resolved.toml", config.absolute().to_toml().as_bytes())?;
         Ok(folder)
+    }
+
+    /// The folder of a run that only times its steps: nothing is made, and what is told is not logged.
+    pub(crate) fn unwritten(config: &TrainConfig) -> Self {
+        Self {
+            path: config.output.folder.clone(),
+            name: config.output.name.clone(),
+            metrics: None,
+            _lock: None,
+        }
     }
 
     /// Length of `metrics.jsonl`, all of which is on the disk then.
@@ -98,10 +120,10 @@ impl RunFolder {
     /// # Errors
     /// [`WriteError`] with the path.
     pub(crate) fn metrics_length(&mut self) -> Result<u64, WriteError> {
-        let length = self
-            .metrics
-            .sync_all()
-            .and_then(|()| self.metrics.metadata());
+        let Some(metrics) = &self.metrics else {
+            return Ok(0);
+        };
+        let length = metrics.sync_all().and_then(|()| metrics.metadata());
         length.map(|file| file.len()).map_err(|source| WriteError {
             path: self.path.join("metrics.jsonl"),
             source,
@@ -129,9 +151,12 @@ impl RunFolder {
         earlier.iter().try_for_each(fs::remove_file)
     }
 
+    /// Whether a run could begin in the config's folder now.
+    ///
     /// # Errors
-    /// When an earlier run's files are in the config's folder and may not be replaced.
-    pub fn check(config: &TrainConfig) -> Result<(), WriteError> {
+    /// When another run writes to it, or an earlier run's files are there and may not be replaced.
+    pub fn check(config: &TrainConfig) -> Result<(), RunFolderError> {
+        Self::check_free(config)?;
         let path = &config.output.folder;
         if config.output.overwrite || !path.exists() {
             return Ok(());
@@ -139,7 +164,8 @@ impl RunFolder {
         Self::make_room(path, config, false).map_err(|source| WriteError {
             path: path.clone(),
             source,
-        })
+        })?;
+        Ok(())
     }
 
     /// The folder.
@@ -192,9 +218,12 @@ impl RunFolder {
     /// # Errors
     /// [`WriteError`] with the path.
     pub fn log(&mut self, event: &Event<'_>) -> Result<(), WriteError> {
+        let Some(metrics) = &mut self.metrics else {
+            return Ok(());
+        };
         let mut line = serde_json::to_vec(event).unwrap_or_default();
         line.push(b'\n');
-        self.metrics.write_all(&line).map_err(|source| WriteError {
+        metrics.write_all(&line).map_err(|source| WriteError {
             path: self.path.join("metrics.jsonl"),
             source,
         })

@@ -15,7 +15,8 @@ use thiserror::Error;
 use crate::{
     BadStep, CacheError, CacheUse, Denoising, DeviceError, Event, Flow, Handle, HeldoutError,
     Objective, Observer, Plan, PlanError, PromptError, RankedFile, Resume, ResumeError, RunFolder,
-    config::TrainConfig, frozen::Frozen, picture::png::PngError, run::Run,
+    RunFolderError, config::TrainConfig, frozen::Frozen, picture::png::PngError, reproduce::Ledger,
+    run::Run,
 };
 
 /// One training run: everything it needs, loaded and checked.
@@ -33,6 +34,10 @@ pub struct Trainer {
     pub(crate) objective: Box<dyn Objective>,
     pub(crate) handle: Handle,
     pub(crate) resume: Option<Resume>,
+    /// A run whose times files are to tell instead of the present one.
+    pub(crate) times_of: Option<Ledger>,
+    /// Whether everything comes from the config, so that it says all that the run is made from.
+    pub(crate) from_config: bool,
 }
 
 /// What came of a run.
@@ -101,6 +106,9 @@ pub enum TrainError {
     /// The optimiser refused the gradients.
     #[error(transparent)]
     Optimizer(#[from] OptimizerError),
+    /// Another run has the folder, or an earlier one's files are there.
+    #[error(transparent)]
+    Folder(#[from] RunFolderError),
     /// A file cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
@@ -146,7 +154,9 @@ impl Trainer {
     /// # Errors
     /// [`TrainError`]; problems of the config and of the pictures are each reported all at once.
     pub fn open(config: TrainConfig) -> Result<Self, TrainError> {
-        Self::open_at(config, None)
+        Plan::check(&config)?;
+        RunFolder::check(&config)?;
+        Self::load(config, None)
     }
 
     /// The same for a run that goes on from a checkpoint in its folder, as if it had never stopped.
@@ -154,14 +164,13 @@ impl Trainer {
     /// # Errors
     /// As [`Self::open`]; a checkpoint that cannot be used or belongs to another run is told by [`Self::run`].
     pub fn resume(config: TrainConfig, resume: Resume) -> Result<Self, TrainError> {
-        Self::open_at(config, Some(resume))
+        Plan::check(&config)?;
+        RunFolder::check_free(&config)?;
+        Self::load(config, Some(resume))
     }
 
-    fn open_at(config: TrainConfig, resume: Option<Resume>) -> Result<Self, TrainError> {
-        Plan::check(&config)?;
-        if resume.is_none() {
-            RunFolder::check(&config)?;
-        }
+    /// The same without a look at the run folder.
+    pub(crate) fn load(config: TrainConfig, resume: Option<Resume>) -> Result<Self, TrainError> {
         let device = config.train.device.resolve()?;
         let data = ImageFolders::open(&config.dataset)?;
         let more = config.train.more_devices.iter();
@@ -188,6 +197,7 @@ impl Trainer {
         trainer.replicas = replicas;
         trainer.heldout = heldout.map(|data| Box::new(data) as Box<dyn Dataset>);
         trainer.resume = resume;
+        trainer.from_config = true;
         Ok(trainer)
     }
 
@@ -246,6 +256,8 @@ impl Trainer {
             objective: Box::new(objective),
             handle: Handle::default(),
             resume: None,
+            times_of: None,
+            from_config: false,
         })
     }
 
@@ -270,6 +282,7 @@ impl Trainer {
     pub fn with_optimizer(self, optimizer: impl Optimizer + 'static) -> Self {
         Self {
             optimizer: Box::new(optimizer),
+            from_config: false,
             ..self
         }
     }
@@ -278,6 +291,7 @@ impl Trainer {
     pub fn with_schedule(self, schedule: impl Schedule + 'static) -> Self {
         Self {
             schedule: Box::new(schedule),
+            from_config: false,
             ..self
         }
     }
@@ -286,6 +300,7 @@ impl Trainer {
     pub fn with_objective(self, objective: impl Objective + 'static) -> Self {
         Self {
             objective: Box::new(objective),
+            from_config: false,
             ..self
         }
     }

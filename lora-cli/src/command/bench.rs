@@ -1,6 +1,7 @@
-//! `lora bench`: measures with full-size models.
+//! `lora bench`: measures with full-size models, or over many steps.
 
 mod load;
+mod soak;
 mod step;
 
 use clap::{Args, Subcommand};
@@ -14,9 +15,10 @@ Examples:
   lora bench load model.safetensors     seconds and memory to load a checkpoint
   lora bench load --family sdxl --precision f16
   lora bench load --family sd1 --json
-  lora bench step --family sd1 --size 512";
+  lora bench step --family sd1 --size 512
+  lora bench soak run.toml --steps 20000";
 
-/// Measure seconds and memory with full-size models; no checkpoint is needed
+/// Measure seconds and memory, with full-size models that need no checkpoint, or of a long run
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Bench {
@@ -28,6 +30,7 @@ pub(crate) struct Bench {
 enum What {
     Load(load::Load),
     Step(step::Step),
+    Soak(soak::Soak),
 }
 
 impl Bench {
@@ -35,6 +38,7 @@ impl Bench {
         match self.what {
             What::Load(load) => load.run(printer),
             What::Step(step) => step.run(printer),
+            What::Soak(soak) => soak.run(printer),
         }
     }
 }
@@ -60,7 +64,7 @@ fn gibibytes(bytes: u64) -> String {
 }
 
 /// A number with its thousands set apart.
-fn grouped(number: usize) -> String {
+pub(crate) fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let groups: Vec<&str> = digits
         .as_bytes()

@@ -1,16 +1,20 @@
 use std::{
     io,
-    num::NonZeroU64,
+    num::{NonZeroU64, NonZeroUsize},
     path::{Path, PathBuf},
 };
 
 use anyhow::bail;
 use atomic_file::write_atomically;
 use clap::Args;
-use lora_train::{EpochListing, Plan as RunPlan, config::TrainConfig, picture::plan_page};
+use lora_train::{
+    EpochListing, FilePlan, Plan as RunPlan, TimePlan, config::TrainConfig, picture::plan_page,
+};
 use serde::Serialize;
 
-use crate::{cli::End, findings_text, plan_text, printer::Printer, run_file::RunFile};
+use crate::{
+    cli::End, findings_text, forecast_text, plan_text, printer::Printer, run_file::RunFile,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -18,6 +22,7 @@ Examples:
   lora plan run.toml --html plan.html   see each picture with what is cut off
   lora plan run.toml --set train.batch_size=4 --json
   lora plan run.toml --epoch 1          see what each step shows, and with which words
+  lora plan run.toml --measure          load everything and time a few steps: how long it will take
 
 What is odd about the dataset is told, but only what keeps the run from starting is an error here;
 `lora lint` is the command whose exit code guards a run.";
@@ -40,6 +45,16 @@ pub(crate) struct Plan {
     /// List what an epoch shows, batch by batch, with captions as they are drawn
     #[arg(long, value_name = "N")]
     epoch: Option<NonZeroU64>,
+    /// Load everything, time so many steps (3) and whatever else the run does once, and tell how long
+    /// it will take; nothing is written
+    #[arg(
+        long,
+        value_name = "N",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "3"
+    )]
+    measure: Option<NonZeroUsize>,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -49,6 +64,9 @@ pub(crate) struct Plan {
 struct Document<'a> {
     #[serde(flatten)]
     plan: &'a RunPlan,
+    files: &'a FilePlan,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<&'a TimePlan>,
     #[serde(skip_serializing_if = "Option::is_none")]
     epoch: Option<&'a EpochListing>,
 }
@@ -69,13 +87,19 @@ impl Plan {
             Some(epoch) => Some(EpochListing::open(&config, &plan, epoch)?),
             None => None,
         };
+        let files = FilePlan::open(&config, &plan)?;
+        let time = self.measure.map(|steps| TimePlan::measure(&config, steps));
+        let time = time.transpose()?;
         if self.json {
             printer.document(&Document {
                 plan: &plan,
+                files: &files,
+                time: time.as_ref(),
                 epoch: epoch.as_ref(),
             });
         } else {
-            let mut lines = text(&config, &plan, self.all);
+            let mut lines = text(&config, &plan, &files, self.all);
+            lines.extend(time.iter().flat_map(forecast_text::time));
             lines.extend(epoch.iter().flat_map(plan_text::epoch));
             printer.result(&lines.join("\n"));
         }
@@ -91,13 +115,14 @@ fn write_page(config: &TrainConfig, plan: &RunPlan, path: &Path) -> anyhow::Resu
     Ok(())
 }
 
-fn text(config: &TrainConfig, plan: &RunPlan, all: bool) -> Vec<String> {
+fn text(config: &TrainConfig, plan: &RunPlan, files: &FilePlan, all: bool) -> Vec<String> {
     let longest = plan.pictures.iter().max_by_key(|picture| picture.tokens);
     let mut lines = vec![
         format!("model {}", config.model.path.display()),
         format!("device {}", config.train.device),
         plan_text::steps(config, plan),
         plan_text::files(config, plan),
+        forecast_text::sizes(files),
         plan_text::adapters(config),
         format!("resolution {}", config.dataset.resolution),
     ];
@@ -111,6 +136,7 @@ fn text(config: &TrainConfig, plan: &RunPlan, all: bool) -> Vec<String> {
     lines.extend(plan_text::buckets(plan));
     lines.extend(plan_text::folders(plan));
     lines.extend(plan_text::pictures(plan, all));
+    lines.extend(forecast_text::no_room(files));
     lines.extend(plan.notes.iter().map(|note| format!("note: {note}")));
     let findings = findings_text::lines(&plan.findings);
     let shown = if all {

@@ -1,4 +1,11 @@
-use crate::program::{run, training_folder, transcript, with_filters};
+use std::fs;
+
+use serde_json::Value;
+
+use crate::{
+    program::{GOLDEN, run, text, training_folder, transcript, with_filters},
+    small_run::Place,
+};
 
 #[test]
 fn a_plan_shows_how_the_steps_come_about() {
@@ -91,4 +98,158 @@ fn an_epoch_can_be_listed() {
     assert!(plan(&["--epoch", "2"]).contains("there is no epoch 2: the run has 1"));
     let json = plan(&["--epoch", "1", "--json"]);
     assert!(json.contains("\"epoch\": {") && json.contains("\"step\": 3"));
+}
+
+/// Each form of adapters, on each family.
+#[test]
+fn sizes_of_files_are_told_beforehand_to_the_byte() {
+    let place = Place::new();
+    let mut number = 0;
+    for (family, forms) in [
+        (
+            "tiny-sd15",
+            &[
+                "",
+                "lora.targets=['text-encoder', 'attention', 'convolution'] lora.conv_rank=3",
+                "lora.algorithm=loha lora.targets=['attention', 'convolution']",
+                "lora.algorithm=lokr lora.targets=['attention', 'convolution'] lora.factor=4",
+                "lora.algorithm=lokr lora.rank=1 lora.decompose_both=true",
+                "lora.dora=true lora.targets=['attention', 'convolution']",
+                "lora.start=pissa output.dtype=f32",
+                "lora.freeze_down=true optimizer={kind='lion'} output.private=true",
+                "lora.blocks=[{layers=['MID'],rank=5},{layers=['IN01'],lr=0}] ema.decay=0.9",
+            ][..],
+        ),
+        (
+            "tiny-sd21",
+            &["train.text_lr=0", "lora.algorithm=loha output.dtype=bf16"],
+        ),
+        (
+            "tiny-sdxl",
+            &[
+                "lora.targets=['text-encoder', 'attention'] train.text_lr_2=0",
+                "lora.algorithm=lokr lora.dora=true optimizer={kind='adamw8bit',min_8bit_size=64}",
+            ],
+        ),
+    ] {
+        for form in forms {
+            number += 1;
+            // A space within brackets belongs to the value.
+            let mut settings = vec![
+                format!("model.path={GOLDEN}/{family}"),
+                format!("output.folder=out {number}"),
+                "train.max_steps=7".to_owned(),
+                "lora.dropout.rank=0".to_owned(),
+            ];
+            settings.extend(split(form));
+            let run = |command: &str, more: &[&str]| {
+                let mut program = place.program();
+                program.args([command, "run.toml"]).args(more);
+                for setting in &settings {
+                    program.args(["--set", setting]);
+                }
+                let output = program.output().expect("a process");
+                assert!(output.status.success(), "{form}: {}", text(&output.stderr));
+                text(&output.stdout)
+            };
+            let plan: Value = serde_json::from_str(&run("plan", &["--json"])).expect("JSON");
+            run("train", &[]);
+            let files = plan["files"]["lora_files"].as_array().expect("a list");
+            assert_eq!(files.len(), 3);
+            let folder = place.out(&format!("out {number}"));
+            for file in files {
+                let name = file["name"].as_str().expect("a name");
+                let bytes = fs::metadata(folder.join(name)).expect(name).len();
+                assert_eq!(file["bytes"], bytes, "{family} {form} {name}");
+            }
+            let checkpoints = folder.join("checkpoints").read_dir().expect("a folder");
+            let lengths = checkpoints.map(|file| {
+                let file = file.and_then(|file| file.metadata());
+                file.expect("a file").len()
+            });
+            let lengths: Vec<u64> = lengths.collect();
+            let told = &plan["files"]["checkpoints"];
+            assert_eq!(told["count"], lengths.len());
+            let (told, is) = (
+                told["bytes"].as_f64().expect("a number"),
+                lengths.iter().sum::<u64>() as f64,
+            );
+            assert!(
+                (told / is - 1.0).abs() < 0.03,
+                "{family} {form}: {told} {is}"
+            );
+        }
+    }
+}
+
+/// `key=value` pairs between spaces, those within brackets left alone.
+fn split(settings: &str) -> Vec<String> {
+    let (mut parts, mut depth) = (vec![String::new()], 0);
+    for letter in settings.chars() {
+        depth += i32::from("[{".contains(letter)) - i32::from("]}".contains(letter));
+        match parts.last_mut() {
+            Some(part) if letter != ' ' || depth > 0 => part.push(letter),
+            _ => parts.push(String::new()),
+        }
+    }
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+#[test]
+fn a_few_steps_are_timed_and_nothing_is_written() {
+    let place = Place::new();
+    let mut program = place.program();
+    program.args(["plan", "run.toml", "--json", "--measure=2"]);
+    for setting in [
+        "preview.every=4",
+        "preview.prompts=['sks', 'a fox']",
+        "preview.steps=1",
+        "heldout.folder=pictures",
+        "heldout.every=5",
+        "output.folder=nothing",
+    ] {
+        program.args(["--set", setting]);
+    }
+    let output = program.output().expect("a process");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(!place.out("nothing").exists());
+    let plan: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let time = &plan["time"];
+    let number = |key: &str| time[key].as_f64().expect(key);
+    assert_eq!(time["timed_steps"].as_array().map(Vec::len), Some(2));
+    // Measured at 0, 5, 6, 10 and 12; checkpoints every 2 steps and with both epochs.
+    let counts = ["steps", "previews", "heldouts", "files", "checkpoints"].map(|key| &time[key]);
+    assert_eq!(counts, [12, 3, 5, 3, 8]);
+    let sum = 12.0 * number("step")
+        + 3.0 * number("preview")
+        + 5.0 * number("heldout")
+        + 3.0 * number("file")
+        + 8.0 * number("checkpoint");
+    assert!((sum / number("training") - 1.0).abs() < 1e-9);
+    assert!(number("total") > sum && number("step") > 0.0);
+}
+
+#[test]
+fn a_disk_without_room_is_warned_of() {
+    let place = Place::new();
+    let plan = |settings: &[&str]| {
+        let mut program = place.program();
+        program.args(["plan", "run.toml", "--set", "output.folder=here"]);
+        for setting in settings {
+            program.args(["--set", setting]);
+        }
+        let output = program.output().expect("a process");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    assert!(!plan(&[]).contains("warning"));
+    // More previews than any disk has room for.
+    let many = plan(&[
+        "preview.every=1",
+        "preview.prompts=['sks --w 2048 --h 2048']",
+        "train.epochs=1000000",
+        "output.save_every_epochs=1000000",
+    ]);
+    assert!(many.contains("warning: the run needs up to"), "{many}");
 }

@@ -62,6 +62,7 @@ pub fn with_filters(check: impl FnOnce()) {
     settings.add_filter(r"\S*/testdata/golden", "[GOLDEN]");
     settings.add_filter(r"/tmp/\.tmp\w+|/\S*/\.tmp\w+", "[FOLDER]");
     settings.add_filter(r"\d+ threads", "[N] threads");
+    settings.add_filter(r", [\d.]+ .?B free", ", [SIZE] free");
     settings.bind(check);
 }
 

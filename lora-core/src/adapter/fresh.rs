@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Adapter, Algorithm, Change, Hadamard, Kronecker, KroneckerFactor, LoraSpec, LoraStart, LowRank,
-    Magnitude, ResolvedLayer, Site,
+    Magnitude, ResolvedLayer, Site, SiteShape,
 };
 use crate::linear_algebra::truncated_svd;
 
@@ -49,15 +49,7 @@ pub(super) fn fresh(
             w2_a: Tensor::zeros([outputs, rank], device),
             w2_b: draws.normal("hada_w2_b", [rank, receptive]),
         }),
-        (Algorithm::Lokr, _) => {
-            let kernel = receptive / shape.inputs;
-            Change::Kronecker(kronecker(
-                spec,
-                [outputs, shape.inputs, kernel],
-                rank,
-                &draws,
-            ))
-        }
+        (Algorithm::Lokr, _) => Change::Kronecker(kronecker(spec, shape, rank, &draws)),
     };
     Adapter {
         magnitude: spec.dora.then(|| Magnitude::of(&site.weight.matrix())),
@@ -65,33 +57,47 @@ pub(super) fn fresh(
     }
 }
 
-/// LyCORIS' choice of which factors are pairs.
-fn kronecker(
-    spec: &LoraSpec,
-    [outputs, inputs, kernel]: [usize; 3],
-    rank: usize,
-    draws: &Draws<'_>,
-) -> Kronecker {
+/// The rows and columns of a Kronecker factor, and whether it is a pair.
+pub(super) enum FactorShape {
+    Whole([usize; 2]),
+    Pair([usize; 2]),
+}
+
+/// LyCORIS' choice of how large the factors are and which of them are pairs.
+pub(super) fn kronecker_shapes(spec: &LoraSpec, shape: SiteShape, rank: usize) -> [FactorShape; 2] {
     let ([a, c], [b, d]) = (
-        factorization(outputs, spec.factor),
-        factorization(inputs, spec.factor),
+        factorization(shape.outputs, spec.factor),
+        factorization(shape.inputs, spec.factor),
     );
-    let w1 = if spec.decompose_both && 2 * rank < a.max(b) {
-        KroneckerFactor::Pair {
+    let kernel = shape.receptive() / shape.inputs;
+    let of = |is_pair: bool, dims| {
+        if is_pair {
+            FactorShape::Pair(dims)
+        } else {
+            FactorShape::Whole(dims)
+        }
+    };
+    [
+        of(spec.decompose_both && 2 * rank < a.max(b), [a, b]),
+        of(2 * rank < c.max(d), [c, d * kernel]),
+    ]
+}
+
+fn kronecker(spec: &LoraSpec, shape: SiteShape, rank: usize, draws: &Draws<'_>) -> Kronecker {
+    let [w1, w2] = kronecker_shapes(spec, shape, rank);
+    let w1 = match w1 {
+        FactorShape::Pair([a, b]) => KroneckerFactor::Pair {
             a: draws.uniform("lokr_w1_a", [a, rank], rank),
             b: draws.uniform("lokr_w1_b", [rank, b], b),
-        }
-    } else {
-        KroneckerFactor::Whole(draws.uniform("lokr_w1", [a, b], b))
+        },
+        FactorShape::Whole([a, b]) => KroneckerFactor::Whole(draws.uniform("lokr_w1", [a, b], b)),
     };
-    let columns = d * kernel;
-    let w2 = if 2 * rank < c.max(d) {
-        KroneckerFactor::Pair {
+    let w2 = match w2 {
+        FactorShape::Pair([c, columns]) => KroneckerFactor::Pair {
             a: draws.uniform("lokr_w2_a", [c, rank], rank),
             b: Tensor::zeros([rank, columns], draws.device),
-        }
-    } else {
-        KroneckerFactor::Whole(Tensor::zeros([c, columns], draws.device))
+        },
+        FactorShape::Whole(dims) => KroneckerFactor::Whole(Tensor::zeros(dims, draws.device)),
     };
     Kronecker { w1, w2 }
 }

@@ -8,6 +8,7 @@ use super::{
     Adapter, Change, Hadamard, Injected, Kronecker, KroneckerFactor, LowRank, Magnitude, SiteShape,
     Sites, SpecError, Strength,
     inject::{clear, visit_named},
+    planned_parts::part_in_file,
 };
 use crate::ModuleName;
 use crate::lora_file::{LoraFile, LoraModule, LycorisModule, ModuleInFile};
@@ -59,17 +60,8 @@ fn parts(adapter: &mut Adapter, shape: SiteShape) -> LycorisModule {
     let alpha = adapter.alpha;
     let mut parts = BTreeMap::new();
     adapter.each_part(&mut |part, matrix| {
-        let [rows, columns] = matrix.dims();
-        let in_four_dimensions = match (part, shape.kernel) {
-            ("lora_down.weight", _) => shape.down_in_file(rows),
-            ("lora_up.weight", _) => shape.up_in_file(columns),
-            ("dora_scale", Some(_)) => vec![rows, 1, 1, 1],
-            ("lokr_w2", Some([height, width])) => {
-                vec![rows, columns / (height * width), height, width]
-            }
-            _ => vec![rows, columns],
-        };
-        parts.insert(part, in_file(matrix, in_four_dimensions));
+        let in_file_shape = part_in_file(part, matrix.dims(), shape);
+        parts.insert(part, in_file(matrix, in_file_shape));
     });
     LycorisModule { parts, alpha }
 }

@@ -37,7 +37,7 @@ use std::collections::BTreeMap;
 pub use adapter_kind::AdapterKind;
 pub(crate) use family_entries::family_entries;
 pub use file_dtype::FileDtype;
-pub use file_size::file_size;
+pub use file_size::{file_size, written_size};
 pub use hash_check::HashCheck;
 pub use hashes::ModelHashes;
 pub use key::LoraLayout;

@@ -5,11 +5,14 @@ mod parameters;
 mod processor;
 mod resident;
 mod seeded_file;
+mod soak;
 mod step;
 
 pub use load::LoadReport;
 pub use parameters::Parameters;
 pub use processor::processor_seconds;
-pub use resident::{forget_peak_resident, peak_resident};
+pub use resident::{forget_peak_resident, peak_resident, resident};
 pub use seeded_file::{SeededFileError, write_seeded_file};
+pub use soak::{Soak, SoakReport, SoakSample};
+pub(crate) use step::median;
 pub use step::{StepBench, StepBenchError, StepReport};

@@ -4,7 +4,12 @@ use std::fs;
 ///
 /// Linux tells it (`VmHWM` in `/proc/self/status`); elsewhere it is unknown.
 pub fn peak_resident() -> Option<u64> {
-    in_bytes(&fs::read_to_string("/proc/self/status").ok()?)
+    in_bytes(&fs::read_to_string("/proc/self/status").ok()?, "VmHWM:")
+}
+
+/// The memory in bytes that the process has in RAM now (`VmRSS`), where Linux tells it.
+pub fn resident() -> Option<u64> {
+    in_bytes(&fs::read_to_string("/proc/self/status").ok()?, "VmRSS:")
 }
 
 /// Lets [`peak_resident`] count anew from what is resident now; where that cannot be done, it goes on as before.
@@ -14,10 +19,8 @@ pub fn forget_peak_resident() {
 }
 
 /// The line `VmHWM:   123456 kB`.
-fn in_bytes(status: &str) -> Option<u64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+fn in_bytes(status: &str, name: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }
@@ -29,7 +32,8 @@ mod tests {
     #[test]
     fn the_line_is_found_among_others() {
         let status = "Name:\tlora\nVmPeak:\t  900 kB\nVmHWM:\t    8192 kB\nVmRSS:\t 100 kB\n";
-        assert_eq!(in_bytes(status), Some(8 << 20));
-        assert_eq!(in_bytes("Name:\tlora\n"), None);
+        assert_eq!(in_bytes(status, "VmHWM:"), Some(8 << 20));
+        assert_eq!(in_bytes(status, "VmRSS:"), Some(100 << 10));
+        assert_eq!(in_bytes("Name:\tlora\n", "VmHWM:"), None);
     }
 }

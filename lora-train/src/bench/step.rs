@@ -162,8 +162,11 @@ impl StepBench {
     }
 }
 
-/// The middle one, or the mean of the middle two.
-fn median(seconds: &[f64]) -> f64 {
+/// The middle one, or the mean of the middle two; 0 of none.
+pub(crate) fn median(seconds: &[f64]) -> f64 {
+    if seconds.is_empty() {
+        return 0.0;
+    }
     let mut sorted = seconds.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;

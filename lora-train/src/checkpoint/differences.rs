@@ -50,7 +50,7 @@ impl fmt::Display for Difference {
 
 impl Difference {
     /// All that differs and matters.
-    pub(super) fn between(before: &Sources, now: &Sources) -> Vec<Self> {
+    pub(crate) fn between(before: &Sources, now: &Sources) -> Vec<Self> {
         let (old, new) = (settings(&before.config), settings(&now.config));
         let mut keys: Vec<&String> = old.keys().chain(new.keys()).collect();
         keys.sort();

@@ -19,7 +19,7 @@ const FOLDER: &str = "checkpoints";
 const EXTENSION: &str = "state";
 
 /// Where a run goes on from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resume {
     /// A checkpoint; unset means the newest sound one of the run folder, or the beginning where there is none.
     pub from: Option<PathBuf>,
@@ -83,7 +83,7 @@ pub(crate) fn write(
         source,
     };
     fs::create_dir_all(folder.join(FOLDER)).map_err(failed)?;
-    let bytes = checkpoint.into_state().to_bytes();
+    let bytes = checkpoint.into_bytes();
     let bytes = bytes.map_err(|error| failed(io::Error::other(error)))?;
     write_atomically(&path, |file| file.write_all(&bytes))?;
     Ok(path)

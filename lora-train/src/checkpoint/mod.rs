@@ -46,6 +46,14 @@ impl Checkpoint {
         State::default().with_matrices(MATRIX, matrices)
     }
 
+    /// The bytes of its file.
+    ///
+    /// # Errors
+    /// As [`State::to_bytes`].
+    pub(crate) fn into_bytes(self) -> Result<Vec<u8>, StateError> {
+        self.into_state().to_bytes()
+    }
+
     fn into_state(self) -> State {
         let mut state = State::default();
         let parts = [

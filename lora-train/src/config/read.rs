@@ -52,11 +52,7 @@ impl TrainConfig {
             path: path.to_path_buf(),
             source,
         })?;
-        let invalid = |error: &toml::de::Error| ConfigError::Invalid {
-            path: path.to_path_buf(),
-            message: with_suggestion(error),
-        };
-        let mut config: Self = toml::from_str(&text).map_err(|error| invalid(&error))?;
+        let mut config = Self::parse(&text, path)?;
         config.resolve_paths(path.parent().unwrap_or(Path::new("")));
         if overrides.is_empty() {
             return Ok(config);
@@ -70,6 +66,17 @@ impl TrainConfig {
             config = overridden(&mut table, given)?;
         }
         Ok(config)
+    }
+
+    /// The config that [`Self::to_toml`] gave, from the file at `path`, whose name stands in errors.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with the line; an unknown key comes with the nearest known one.
+    pub(crate) fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        toml::from_str(text).map_err(|error| ConfigError::Invalid {
+            path: path.to_path_buf(),
+            message: with_suggestion(&error),
+        })
     }
 
     /// The config as TOML, defaults included.

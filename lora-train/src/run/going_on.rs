@@ -14,6 +14,14 @@ impl Run<'_> {
         if keep == 0 {
             return Ok(());
         }
+        let checkpoint = self.checkpoint()?;
+        checkpoint::write(self.folder.path(), self.outcome.steps, checkpoint)?;
+        checkpoint::prune(self.folder.path(), keep)?;
+        Ok(())
+    }
+
+    /// Everything that is needed to go on from here, in host memory. Waits for the device.
+    pub(super) fn checkpoint(&mut self) -> Result<Checkpoint, TrainError> {
         // What is broken already must not take the place of what is not.
         self.settle()?;
         self.outcome.seconds = self.seconds();
@@ -27,15 +35,12 @@ impl Run<'_> {
             rate_factor: self.rate_factor,
         };
         let [params, optimizer, ema] = self.learner.states();
-        let checkpoint = Checkpoint {
+        Ok(Checkpoint {
             record: Record::new(standing, self.sources.clone()),
             params: params.unwrap_or_default(),
             optimizer: optimizer.unwrap_or_default(),
             ema,
-        };
-        checkpoint::write(self.folder.path(), self.outcome.steps, checkpoint)?;
-        checkpoint::prune(self.folder.path(), keep)?;
-        Ok(())
+        })
     }
 
     /// Seconds that the run has taken, those before it went on included.
@@ -63,16 +68,18 @@ impl Run<'_> {
             ended_early: false,
             ..standing.outcome
         };
+        self.ledger.started_at = standing.started_at;
+        let ledger = self.ledger.clone();
+        self.ledger = ledger.going_on(self.folder.path(), self.outcome.steps);
         Ok(())
     }
 }
 
+/// A run folder, and the checkpoint to go on from if there is any.
+pub(super) type Opened = Result<(RunFolder, Option<Checkpoint>), TrainError>;
+
 /// The run folder, and the checkpoint to go on from if there is any.
-pub(super) fn open(
-    config: &TrainConfig,
-    resume: Option<&Resume>,
-    sources: &Sources,
-) -> Result<(RunFolder, Option<Checkpoint>), TrainError> {
+pub(super) fn open(config: &TrainConfig, resume: Option<&Resume>, sources: &Sources) -> Opened {
     let Some(resume) = resume else {
         return Ok((RunFolder::create(config)?, None));
     };

@@ -7,18 +7,23 @@ use lora_core::{
     BaseModel,
     adapter::{self, Injected},
 };
+use lora_data::Dataset;
 
-use super::{Run, going_on::open};
+use super::{
+    Run,
+    going_on::{Opened, open},
+};
 use crate::{
-    DrawSettings, Event, Feed, Flow, Learner, Observer, Outcome, PlanError, Prompt, TrainError,
-    Trainer,
+    DrawSettings, Event, Feed, Flow, Handle, Learner, Observer, Outcome, PlanError, Prompt, Resume,
+    TrainError, Trainer,
     checkpoint::Sources,
     config::TrainConfig,
     ema::averaged_twice,
-    facts::facts,
+    facts::{facts, hashes_of},
     frozen::Frozen,
     learning_rates::{learning_rates, part_rates},
     meter::Meter,
+    reproduce::Ledger,
     trainer::varies,
 };
 
@@ -27,6 +32,17 @@ impl<'a> Run<'a> {
     pub(crate) fn start(
         trainer: Trainer,
         observer: &'a mut dyn Observer,
+    ) -> Result<Self, TrainError> {
+        let run = Self::ready(trainer, observer, open)?;
+        run.ledger.write(&run.folder)?;
+        Ok(run)
+    }
+
+    /// The same in the folder, and from the checkpoint, that `open` gives.
+    pub(crate) fn ready(
+        trainer: Trainer,
+        observer: &'a mut dyn Observer,
+        open: impl FnOnce(&TrainConfig, Option<&Resume>, &Sources) -> Opened,
     ) -> Result<Self, TrainError> {
         let Trainer {
             config,
@@ -41,6 +57,8 @@ impl<'a> Run<'a> {
             objective,
             handle,
             resume,
+            times_of,
+            from_config,
         } = trainer;
         // A config's own optimiser was checked with the plan; this may be another.
         if let Some(problem) = averaged_twice(&config.ema, optimizer.as_ref()) {
@@ -48,32 +66,20 @@ impl<'a> Run<'a> {
         }
         let sources = Sources::of(&config, data.as_ref())?;
         let (folder, checkpoint) = open(&config, resume.as_ref(), &sources)?;
-        let total = data.entries().len();
-        let mut stopping = false;
-        let told = |done, found| {
-            let flow = observer.on_event(&Event::Cached { done, found, total });
-            stopping |= flow.is_break() || handle.is_stopping();
-            if stopping {
-                Flow::Break(())
-            } else {
-                Flow::Continue(())
-            }
-        };
-        let frozen = Frozen::compute(
-            &config,
-            data.as_ref(),
-            heldout.as_deref(),
-            &model,
-            &device,
-            told,
-        )?;
+        let pictures = (data.as_ref(), heldout.as_deref());
+        let (frozen, stopping) = cached(&config, pictures, &model, &device, (observer, &handle))?;
         let Frozen {
             latents,
             heldout,
             texts,
             ..
         } = frozen;
-        let facts = facts(&config, data.as_ref(), &model, &plan);
+        let mut facts = facts(&config, data.as_ref(), &model, &plan, hashes_of);
+        if let Some(other) = &times_of {
+            facts.training_started_at = other.started_at;
+        }
+        let ledger = Ledger::new(&config, sources.clone(), facts.training_started_at)
+            .of_config_alone(from_config);
         let injected = inject(&mut model, &config, &device)?;
         for replica in &mut replicas {
             let device = replica.unet.device();
@@ -114,6 +120,8 @@ impl<'a> Run<'a> {
                 .with_ema(&config.ema),
             rates,
             outcome: Outcome::default(),
+            ledger,
+            times_of,
             meter: Meter::new(),
             injected,
             stopping,
@@ -140,6 +148,29 @@ impl<'a> Run<'a> {
         }
         Ok(run)
     }
+}
+
+/// What the frozen networks say, told picture by picture, and whether it was stopped on the way.
+fn cached(
+    config: &TrainConfig,
+    (data, heldout): (&dyn Dataset, Option<&dyn Dataset>),
+    model: &BaseModel,
+    device: &Device,
+    (observer, handle): (&mut dyn Observer, &Handle),
+) -> Result<(Frozen, bool), TrainError> {
+    let total = data.entries().len();
+    let mut stopping = false;
+    let told = |done, found| {
+        let flow = observer.on_event(&Event::Cached { done, found, total });
+        stopping |= flow.is_break() || handle.is_stopping();
+        if stopping {
+            Flow::Break(())
+        } else {
+            Flow::Continue(())
+        }
+    };
+    let frozen = Frozen::compute(config, data, heldout, model, device, told)?;
+    Ok((frozen, stopping))
 }
 
 /// Frees what is not needed while training and can be read again.

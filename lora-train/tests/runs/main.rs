@@ -14,7 +14,9 @@ mod optimizers;
 mod own_parts;
 mod presets;
 mod replicas;
+mod reproduce;
 mod resume;
+mod several;
 
 use std::{
     fs,

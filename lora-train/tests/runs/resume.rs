@@ -55,7 +55,7 @@ fn run_until(
 }
 
 /// Everything in a file but the times.
-fn contents(path: &Path) -> LoraFile {
+pub(crate) fn contents(path: &Path) -> LoraFile {
     let mut file = LoraFile::read(path).expect("a LoRA file");
     file.metadata
         .retain(|key, _| !key.contains("_at") && !key.contains("hash") && key != "modelspec.date");
