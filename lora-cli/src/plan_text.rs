@@ -55,6 +55,22 @@ pub(crate) fn steps(config: &TrainConfig, plan: &Plan) -> String {
     )
 }
 
+/// The pictures that are measured by and not trained on, if there are any.
+pub(crate) fn heldout(plan: &Plan) -> Option<String> {
+    let names = plan.heldout.iter().map(|image| {
+        let name = image.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    });
+    let names: Vec<String> = names.collect();
+    let pictures = if names.len() == 1 {
+        "picture"
+    } else {
+        "pictures"
+    };
+    (!names.is_empty())
+        .then(|| format!("{} {pictures} held out: {}", names.len(), names.join(", ")))
+}
+
 /// What is not usual about the loss and the timesteps.
 pub(crate) fn settings(plan: &Plan) -> Vec<String> {
     [

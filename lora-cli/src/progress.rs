@@ -5,7 +5,7 @@ use std::{
 };
 
 use indicatif::ProgressBar;
-use lora_train::{Event, Flow, Observer, Outcome, RunRecord, StepReport};
+use lora_train::{Comparison, Event, Flow, Observer, Outcome, RunRecord, StepReport};
 
 use crate::printer::Printer;
 
@@ -138,6 +138,9 @@ impl Observer for Progress<'_> {
                 self.printer
                     .note(&format!("step {step}: held-out loss {heldout_loss:.4}"));
             }
+            Event::Compared { step, comparison } => self
+                .printer
+                .note(&format!("step {step}: {}", compared(comparison))),
             Event::Skipped(bad) => self
                 .printer
                 .note(&format!("step {} was passed over: {bad}", bad.step)),
@@ -151,6 +154,20 @@ impl Observer for Progress<'_> {
         }
         Flow::Continue(())
     }
+}
+
+/// How drawn pictures compare with training pictures.
+fn compared(comparison: &Comparison) -> String {
+    let Comparison {
+        similarity,
+        copy_distance,
+        copies,
+        pictures,
+        ..
+    } = comparison;
+    format!(
+        "similarity {similarity:.3}, copy distance {copy_distance:.3}, {copies} of {pictures} drawn are copies"
+    )
 }
 
 /// Steps a second, or seconds a step where that is the larger number.

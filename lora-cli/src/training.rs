@@ -41,6 +41,9 @@ pub(crate) fn train(
         printer.note(&line);
     }
     printer.note(&plan_text::steps(&config, trainer.plan()));
+    if let Some(line) = plan_text::heldout(trainer.plan()) {
+        printer.note(&line);
+    }
     let handle = trainer.handle();
     interrupt::stop_on_ctrl_c(handle.clone(), printer.clone())?;
     let mut progress = Progress::new(printer, events, &config.output.folder);
@@ -79,11 +82,10 @@ pub(crate) fn result(folder: &Path, outcome: &Outcome, summary: &RunSummary) -> 
     if let Some(last) = &outcome.last {
         lines.push(format!("last file {}{epochs}", last.display()));
     }
-    if let (Some(best), Some(loss)) = (&outcome.best, outcome.best_loss) {
-        lines.push(format!(
-            "lowest held-out loss {loss:.4} with {}",
-            best.display()
-        ));
+    if let Some(best) = &outcome.best {
+        let loss = outcome.best_loss;
+        let loss = loss.map_or(String::new(), |loss| format!(", held-out loss {loss:.4}"));
+        lines.push(format!("best file {}{loss}", best.display()));
     }
     lines.push(format!("report {}", folder.join("index.html").display()));
     lines.join("\n")

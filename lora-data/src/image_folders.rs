@@ -1,10 +1,11 @@
 use std::{collections::HashSet, path::Path};
 
+use image::DynamicImage;
 use rayon::prelude::*;
 
 use crate::{
-    Buckets, DataError, Dataset, DatasetConfig, DatasetError, Entry, Fit, FolderConfig, Pixels,
-    Problem, Subset, View,
+    Buckets, DataError, Dataset, DatasetConfig, DatasetError, Entry, Fit, FolderConfig,
+    HeldoutSplit, Pixels, Problem, Subset, View,
     buckets::covering,
     captioned::captioned,
     color_shift,
@@ -15,6 +16,7 @@ use crate::{
     group::{Group, groups, of_folder},
     masks::{Mask, find_masks},
     metadata_file, picture_digest, picture_file,
+    prepare::{PerceptualHash, small_copy},
     regularisation::balance,
 };
 
@@ -37,6 +39,18 @@ impl ImageFolders {
     /// # Errors
     /// With everything that is wrong, together: settings, folders, captions and pictures.
     pub fn open(config: &DatasetConfig) -> Result<Self, DatasetError> {
+        Self::open_split(config, None).map(|(pictures, _)| pictures)
+    }
+
+    /// The same with some of the pictures taken out to measure by: those for training, which have all notes, and those
+    /// taken out, if there is a `split`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and a split that cannot be followed.
+    pub fn open_split(
+        config: &DatasetConfig,
+        split: Option<&HeldoutSplit>,
+    ) -> Result<(Self, Option<Self>), DatasetError> {
         let mut findings = Findings::default();
         check_settings(config, &mut findings);
         let groups = groups(config, &mut findings);
@@ -44,29 +58,38 @@ impl ImageFolders {
         check_groups([&general].into_iter().chain(&groups), &mut findings);
         let mut entries = listed(&groups, &mut findings);
         exposure_limit::check(&entries, &mut findings);
-        measure(&mut entries, &mut findings);
+        let looks = measure(&mut entries, split.is_some(), &mut findings);
         let masks = find_masks(&entries, &groups, &mut findings);
         let subsets: Vec<Subset> = groups.iter().map(|group| group.rules.clone()).collect();
+        // What is broken is told first: it may be what a split fails at.
+        let split = split.filter(|_| findings.problems.is_empty());
+        let heldout =
+            split.map(|split| split.take_out(&mut entries, &looks, &subsets, &mut findings));
         let datasets: Vec<usize> = groups.iter().map(|group| group.dataset).collect();
         balance(&mut entries, &subsets, &datasets, &mut findings);
         let fits = fitted(&mut entries, &groups, &mut findings);
         note_enlarged(&entries, &fits, &mut findings);
+        let heldout = heldout.map(|mut entries| {
+            let fits = fitted(&mut entries, &groups, &mut findings);
+            (entries, fits)
+        });
         let Findings {
             notes,
             mut problems,
         } = findings;
         if problems.is_empty() {
-            let masks = entries
-                .iter()
-                .map(|entry| masks.get(&(entry.subset, entry.image.clone())).cloned())
-                .collect();
-            return Ok(Self {
+            let pictures = |entries: Vec<Entry>, fits: Vec<Fit>, notes: Vec<String>| Self {
+                masks: entries
+                    .iter()
+                    .map(|entry| masks.get(&(entry.subset, entry.image.clone())).cloned())
+                    .collect(),
+                subsets: subsets.clone(),
                 entries,
-                subsets,
                 fits,
-                masks,
                 notes,
-            });
+            };
+            let heldout = heldout.map(|(entries, fits)| pictures(entries, fits, Vec::new()));
+            return Ok((pictures(entries, fits, notes), heldout));
         }
         problems.sort_by_cached_key(ToString::to_string);
         Err(DatasetError { problems })
@@ -205,21 +228,29 @@ fn drop_listed_twice(concepts: &mut Vec<(usize, Concept)>, findings: &mut Findin
     });
 }
 
-/// Decodes every picture once: finds the broken ones and the sizes of the others.
-fn measure(entries: &mut [Entry], findings: &mut Findings) {
-    let failures: Vec<DataError> = entries
+/// Decodes every picture once: finds the broken ones and the sizes of the others, and if `looks` are asked for what each
+/// looks like.
+fn measure(
+    entries: &mut [Entry],
+    looks: bool,
+    findings: &mut Findings,
+) -> Vec<Option<PerceptualHash>> {
+    let look = |picture| small_copy(&DynamicImage::from(picture)).ok();
+    let measured: Vec<Result<Option<PerceptualHash>, DataError>> = entries
         .par_iter_mut()
-        .filter_map(|entry| match picture_file::decode(&entry.image) {
-            Ok(picture) => {
-                entry.size = picture.dimensions();
-                None
-            }
-            Err(error) => Some(error),
+        .map(|entry| {
+            let picture = picture_file::decode(&entry.image)?;
+            entry.size = picture.dimensions();
+            let small = looks.then(|| look(picture)).flatten();
+            Ok(small.map(PerceptualHash::of))
         })
         .collect();
-    findings
-        .problems
-        .extend(failures.into_iter().map(Problem::Picture));
+    let mut hashes = Vec::with_capacity(measured.len());
+    for one in measured {
+        let hash = one.map_err(|error| findings.problems.push(Problem::Picture(error)));
+        hashes.push(hash.ok().flatten());
+    }
+    hashes
 }
 
 /// Gives each picture its bucket.

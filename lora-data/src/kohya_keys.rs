@@ -174,11 +174,11 @@ impl Keys {
         );
         refuse(
             self.validation_split.is_some_and(|part| part != 0.0),
-            "`validation_split` is not supported: name a folder of other pictures as heldout.folder",
+            "`validation_split` is not supported in this file: set heldout.split in the run's",
         );
         refuse(
             self.validation_seed.is_some(),
-            "`validation_seed` is not supported: name a folder of other pictures as heldout.folder",
+            "`validation_seed` is not supported: which pictures heldout.split takes depends on train.seed",
         );
         for (is_set, key, ours) in [
             (

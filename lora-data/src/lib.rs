@@ -29,6 +29,7 @@ mod folder_listing;
 mod folder_lock;
 mod folder_metadata;
 mod group;
+mod heldout_split;
 mod image_folders;
 mod kohya_config;
 mod kohya_keys;
@@ -40,6 +41,7 @@ pub mod onnx;
 mod overrides;
 mod parts_digest;
 mod picture_digest;
+mod picture_embedder;
 mod picture_file;
 mod picture_folders;
 mod pixels;
@@ -64,11 +66,13 @@ pub use epoch_plan::{Exposure, epoch_plan, exposures_per_epoch, steps_per_epoch}
 pub use error::{DataError, DatasetError, Problem};
 pub use folder_lock::{FolderLock, LockError};
 pub use folder_metadata::{DatasetDir, dataset_dirs, tag_frequency};
+pub use heldout_split::{HeldoutSplit, SplitSize};
 pub use image_folders::ImageFolders;
 pub use kohya_config::check_kohya_config;
 pub use kohya_name::KohyaName;
 pub use mask_config::{MaskConfig, MaskSource};
 pub use overrides::{AugmentOverrides, CaptionOverrides};
+pub use picture_embedder::{EmbedderConfig, EmbedderError, PictureEmbedder};
 pub use picture_file::{
     AlphaPolicy, DecodeOptions, Decoded, PictureFlaw, PictureLimits, decode_picture, dimensions,
 };

@@ -1,4 +1,4 @@
-use image::RgbImage;
+use image::{Rgb, RgbImage};
 
 /// One picture as the VAE takes it: `[3, height, width]`, RGB, each value in [-1, 1].
 #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +44,18 @@ impl Pixels {
             mask: None,
         }
     }
+
+    /// The picture again, as bytes.
+    pub fn to_rgb(&self) -> RgbImage {
+        let plane = self.width as usize * self.height as usize;
+        RgbImage::from_fn(self.width, self.height, |x, y| {
+            let place = y as usize * self.width as usize + x as usize;
+            Rgb([0, 1, 2].map(|channel| {
+                let value = self.data[channel * plane + place].clamp(-1.0, 1.0);
+                ((value + 1.0) * 127.5).round() as u8
+            }))
+        })
+    }
 }
 
 #[cfg(test)]
@@ -57,5 +69,6 @@ mod tests {
         assert_eq!((pixels.width, pixels.height), (2, 1));
         assert_eq!(pixels.data[..4], [1.0, -1.0, -1.0, 1.0]);
         assert!((pixels.data[4] + 0.6).abs() < 1e-6 && (pixels.data[5] - 0.6).abs() < 1e-6);
+        assert_eq!(pixels.to_rgb(), picture);
     }
 }

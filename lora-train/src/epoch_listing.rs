@@ -1,9 +1,9 @@
 use std::path::PathBuf;
 
-use lora_data::{Dataset, Exposure, ImageFolders, epoch_plan};
+use lora_data::{Dataset, Exposure, epoch_plan};
 use serde::Serialize;
 
-use crate::{FeedAt, Plan, TrainError, config::TrainConfig, showing_rules};
+use crate::{FeedAt, OpenedPictures, Plan, TrainError, config::TrainConfig, showing_rules};
 
 /// What one epoch of a run shows, step by step and as it shows it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -47,8 +47,8 @@ impl EpochListing {
     /// # Errors
     /// Problems of the settings, or of the pictures, each all at once; epochs that the run does not have.
     pub fn open(config: &TrainConfig, plan: &Plan, epoch: u64) -> Result<Self, TrainError> {
-        let data = ImageFolders::open(&config.dataset)?;
-        Ok(Self::new(config, &data, plan, epoch))
+        let OpenedPictures { training, .. } = OpenedPictures::open(config)?;
+        Ok(Self::new(config, &training, plan, epoch))
     }
 
     /// Epoch `epoch` of a run over `data`; steps beyond the run's end are left out.

@@ -7,7 +7,7 @@ use std::{
 
 use serde::Serialize;
 
-use crate::Outcome;
+use crate::{Comparison, Outcome};
 
 /// What a run tells its observer, after it happened.
 ///
@@ -64,6 +64,14 @@ pub enum Event<'a> {
         step: u64,
         /// Mean denoising loss over the held-out pictures.
         heldout_loss: f64,
+    },
+    /// Pictures drawn with the file of an epoch were compared with the training pictures.
+    Compared {
+        /// Steps done.
+        step: u64,
+        /// What came of it.
+        #[serde(flatten)]
+        comparison: &'a Comparison,
     },
     /// A preview was drawn.
     Sampled {

@@ -1,6 +1,7 @@
 //! What saved files tell about their training.
 
 use std::{
+    num::NonZeroU64,
     path::Path,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -9,9 +10,9 @@ use lora_core::{
     ActivationCheckpointing, BaseModel, Family, Precision,
     adapter::Target,
     diffusion::PredictionType,
-    lora_file::{LossFacts, ModelHashes, NoiseFacts, TrainingFacts},
+    lora_file::{LossFacts, ModelHashes, NoiseFacts, TrainingFacts, ValidationFacts},
 };
-use lora_data::{Dataset, tag_frequency};
+use lora_data::{Dataset, SplitSize, tag_frequency};
 use serde_json::Value;
 
 use crate::{
@@ -59,6 +60,17 @@ pub(crate) fn facts(
         sd_model_hashes: hashes_of(path),
         vae: vae.and_then(name_of),
         vae_hashes: vae.and_then(&hashes_of),
+        validation: ValidationFacts {
+            images: plan.heldout.len() as u64,
+            split: match config.heldout.split {
+                Some(SplitSize::Part(part)) => part,
+                _ => 0.0,
+            },
+            every_n_epochs: config.heldout.every_epochs.map(NonZeroU64::get),
+            every_n_steps: Some(config.heldout.every)
+                .filter(|&every| every > 0 && !plan.heldout.is_empty()),
+            ..ValidationFacts::default()
+        },
         network_dim: stored_ranks(&config.lora) * config.lora.rank,
         network_alpha: f64::from(config.lora.alpha) * stored_ranks(&config.lora) as f64,
         network_dropout: Some(config.lora.dropout.hidden).filter(|rate| *rate > 0.0),

@@ -122,7 +122,8 @@ impl FilePlan {
             bytes: size(epoch),
         });
         let mut lora_files: Vec<PlannedFile> = epochs.collect();
-        let best = config.heldout.folder.as_ref().and(lora_files.last());
+        let is_measured = config.heldout.folder.is_some() || !plan.heldout.is_empty();
+        let best = lora_files.last().filter(|_| is_measured);
         let best = best.map(|last| PlannedFile {
             name: "best.safetensors".into(),
             bytes: last.bytes,

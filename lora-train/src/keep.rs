@@ -1,43 +1,65 @@
 //! What a run puts on the disk beside its metrics: LoRA files, previews and held-out measures.
 
-use std::{fs, path::Path};
+use std::{fs, io, path::Path};
 
 use atomic_file::WriteError;
 use image::RgbImage;
 use lora_core::lora_file::{Privacy, SideFile, Written};
 
 use crate::{
-    Event, Provenance, RankedFile, SourceFile, TrainError, draw, facts::now, infotext::infotext,
-    network_entries::network_entries, picture::png, ranking, run::Run, run_folder::BEST_FILE,
-    short_hash,
+    Comparison, Event, Outcome, Prompt, Provenance, RankedFile, SourceFile, TrainError, draw,
+    facts::now, infotext::infotext, network_entries::network_entries, picture::png, ranking,
+    run::Run, run_folder::BEST_FILE, short_hash,
 };
 
 impl Run<'_> {
     /// Writes the file of a finished (or, at the end, cut) epoch.
     ///
-    /// Measures it as well, so that the best of the files is known.
+    /// Measures it as well, so that the best of the files is known, and writes which that is.
     pub(crate) fn save_epoch(&mut self, epoch: u64) -> Result<(), TrainError> {
         self.measure_last()?;
         let path = self.folder.epoch_file(epoch);
         self.save(&path, epoch)?;
         self.enter(&path)?;
-        let loss = self.outcome.heldout.last().map(|(_, loss)| *loss);
-        let ranked = &mut self.outcome.ranked;
+        let comparison = self.compare()?;
+        let heldout_loss = self.outcome.heldout.last().map(|(_, loss)| *loss);
+        let step = self.outcome.steps;
+        let Outcome { ranked, files, .. } = &mut self.outcome;
+        // The file of an epoch that was cut may have been there before.
         ranked.retain(|file| file.path != path);
+        files.retain(|file| *file != path);
+        files.push(path.clone());
         ranked.push(RankedFile {
             epoch,
-            step: self.outcome.steps,
-            path: path.clone(),
-            heldout_loss: loss,
+            step,
+            path,
+            heldout_loss,
+            comparison,
         });
-        if let Some(loss) = loss
-            && self.outcome.best_loss.is_none_or(|best| loss < best)
-        {
-            self.outcome.best = Some(path.clone());
-            self.outcome.best_loss = Some(loss);
+        self.save_ranking()
+    }
+
+    /// Draws pictures with the present adapters and compares them with the training pictures, if that was asked for.
+    fn compare(&mut self) -> Result<Option<Comparison>, TrainError> {
+        let Some(prompts) = self
+            .chooser
+            .as_ref()
+            .map(|chooser| chooser.prompts().to_vec())
+        else {
+            return Ok(None);
+        };
+        let drawn = self.draw(&prompts)?;
+        for (index, picture) in drawn.iter().enumerate() {
+            let path = self.folder.choosing_file(self.outcome.steps, index);
+            self.write_picture(&path, picture, &prompts[index])?;
         }
-        self.outcome.files.push(path);
-        Ok(())
+        let comparison = self.chooser.as_ref().map(|chooser| chooser.compare(&drawn));
+        let comparison = comparison.transpose()?;
+        if let Some(comparison) = &comparison {
+            let step = self.outcome.steps;
+            self.tell(&Event::Compared { step, comparison })?;
+        }
+        Ok(comparison)
     }
 
     /// Writes a file in the middle of an epoch.
@@ -101,21 +123,45 @@ impl Run<'_> {
         Ok(written)
     }
 
-    /// Draws all preview prompts with the present adapters, and writes the pictures.
+    /// Draws prompts with the present adapters. Parts of the model that have left the device come back for it.
+    fn draw(&mut self, prompts: &[Prompt]) -> Result<Vec<RgbImage>, TrainError> {
+        self.settle()?;
+        let model = self.learner.model_mut();
+        let (text, vae) = (model.text.is_present(), model.vae.is_present());
+        model.text.restore()?;
+        model.vae.restore()?;
+        let pictures = draw(self.model(), prompts, self.drawing, &self.device)?;
+        let model = self.learner.model_mut();
+        if !text {
+            model.text.release();
+        }
+        if !vae {
+            model.vae.release();
+        }
+        Ok(pictures)
+    }
+
+    /// Writes a drawn picture with what A1111 tells about it.
+    fn write_picture(
+        &self,
+        path: &Path,
+        picture: &RgbImage,
+        prompt: &Prompt,
+    ) -> Result<(), TrainError> {
+        let size = picture.dimensions();
+        let text = infotext(prompt, self.drawing, size, &self.provenance());
+        let bytes = png::encode(picture, Some(&text))?;
+        Ok(self.folder.write_at(path, &bytes)?)
+    }
+
+    /// Draws all preview prompts with the present adapters.
     pub(crate) fn preview(&mut self) -> Result<(), TrainError> {
         let pictures = self.draw_previews()?;
-        let provenance = self.provenance();
         for (index, picture) in pictures.iter().enumerate() {
             let step = self.outcome.steps;
             let path = self.folder.preview_file(step, index);
-            let text = infotext(
-                &self.prompts[index],
-                self.drawing,
-                picture.dimensions(),
-                &provenance,
-            );
-            self.folder
-                .write_at(&path, &png::encode(picture, Some(&text))?)?;
+            let prompt = self.prompts[index].clone();
+            self.write_picture(&path, picture, &prompt)?;
             self.tell(&Event::Sampled {
                 step,
                 prompt: index,
@@ -125,22 +171,10 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Draws all preview prompts with the present adapters. What is not on the device comes back for as long as it takes.
+    /// Draws all preview prompts with the present adapters.
     pub(crate) fn draw_previews(&mut self) -> Result<Vec<RgbImage>, TrainError> {
-        self.settle()?;
-        let model = self.learner.model_mut();
-        let (text, vae) = (model.text.is_present(), model.vae.is_present());
-        model.text.restore()?;
-        model.vae.restore()?;
-        let pictures = draw(self.model(), &self.prompts, self.drawing, &self.device)?;
-        let model = self.learner.model_mut();
-        if !text {
-            model.text.release();
-        }
-        if !vae {
-            model.vae.release();
-        }
-        Ok(pictures)
+        let prompts = self.prompts.clone();
+        self.draw(&prompts)
     }
 
     /// What a preview's text tells of the base model.
@@ -170,7 +204,7 @@ impl Run<'_> {
     }
 
     /// Whether the config's patience with the held-out loss is at its end.
-    fn has_stopped_falling(&self) -> bool {
+    pub(crate) fn has_stopped_falling(&self) -> bool {
         let losses = self.outcome.heldout.iter().map(|(_, loss)| *loss);
         let best = losses
             .clone()
@@ -182,17 +216,26 @@ impl Run<'_> {
         patience.is_some_and(|patience| since_best >= patience.get())
     }
 
-    /// Writes `ranking.csv` and, where there is a held-out loss to go by, `best.safetensors`.
-    pub(crate) fn save_ranking(&mut self) -> Result<(), TrainError> {
-        let csv = ranking::to_csv(&self.outcome.ranked);
+    /// Writes `ranking.csv` and, where something was measured to go by, `best.safetensors`.
+    fn save_ranking(&mut self) -> Result<(), TrainError> {
+        let (files, tolerance) = (&self.outcome.ranked, self.config.choose.tolerance);
+        let csv = ranking::to_csv(files, tolerance);
         self.folder.write("ranking.csv", csv.as_bytes())?;
-        if let Some(best) = &self.outcome.best {
-            let bytes = fs::read(best).map_err(|source| WriteError {
-                path: best.clone(),
-                source,
-            })?;
-            self.folder.write(BEST_FILE, &bytes)?;
+        let Some(RankedFile {
+            path, heldout_loss, ..
+        }) = ranking::best(files, tolerance).cloned()
+        else {
+            return Ok(());
+        };
+        match fs::read(&path) {
+            Ok(bytes) => self.folder.write(BEST_FILE, &bytes)?,
+            // Whoever tidied up meanwhile shall not lose the run for it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                tracing::warn!("{} ranks first, but it is gone", path.display());
+            }
+            Err(source) => return Err(WriteError { path, source }.into()),
         }
+        (self.outcome.best, self.outcome.best_loss) = (Some(path), heldout_loss);
         Ok(())
     }
 

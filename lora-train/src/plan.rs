@@ -1,12 +1,12 @@
 use std::{fmt, path::PathBuf};
 
 use lora_core::tokenizer::Tokenizer;
-use lora_data::{Dataset, ImageFolders, exposures_per_epoch, steps_per_epoch};
+use lora_data::{Dataset, exposures_per_epoch, steps_per_epoch};
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::{
-    BucketPlan, FolderPlan, FramingPlan, Prompt, TrainError, bucket_plans,
+    BucketPlan, FolderPlan, FramingPlan, OpenedPictures, Prompt, TrainError, bucket_plans,
     config::{TrainConfig, changed_settings},
     ema::averaged_twice,
     folder_plans,
@@ -43,6 +43,9 @@ pub struct Plan {
     /// Settings of the timesteps that are not at their defaults.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub timesteps: Vec<String>,
+    /// The pictures that are measured by and not trained on.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub heldout: Vec<PathBuf>,
     /// What is odd about the dataset, worst first.
     pub findings: Vec<Finding>,
     /// What was inferred or looks odd, in words.
@@ -99,9 +102,17 @@ impl Plan {
     /// Problems of the settings, or of the pictures, each all at once.
     pub fn open(config: &TrainConfig) -> Result<Self, TrainError> {
         Self::check(config)?;
-        let data = ImageFolders::open(&config.dataset)?;
+        let OpenedPictures { training, heldout } = OpenedPictures::open(config)?;
         let tokenizer = tokenizer(config)?;
-        Ok(Self::new(config, &data, &tokenizer, data.notes())?)
+        let plan = Self::new(config, &training, &tokenizer, training.notes())?;
+        Ok(plan.with_heldout(heldout.as_ref().map(|data| data as &dyn Dataset)))
+    }
+
+    /// With the names of the pictures that are measured by.
+    pub(crate) fn with_heldout(mut self, data: Option<&dyn Dataset>) -> Self {
+        let entries = data.iter().flat_map(|data| data.entries());
+        self.heldout = entries.map(|entry| entry.image.clone()).collect();
+        self
     }
 
     /// Looks at the settings and at whether the paths they name are there: what can be said without loading anything.
@@ -111,6 +122,7 @@ impl Plan {
     pub fn check(config: &TrainConfig) -> Result<(), PlanError> {
         let mut problems = problems(config);
         problems.extend(missing_paths(config));
+        problems.extend(config.heldout.unmeasured());
         if problems.is_empty() {
             Ok(())
         } else {
@@ -171,8 +183,9 @@ impl Plan {
             folders: folder_plans(data),
             objective: changed_settings(&config.objective),
             timesteps: changed_settings(&config.timesteps),
+            heldout: Vec::new(),
             findings: lint(config, data, tokenizer),
-            notes: [notes, &rate_notes(config)].concat(),
+            notes: [notes, &rate_notes(config), &choosing_notes(config)].concat(),
         })
     }
 }
@@ -203,6 +216,17 @@ fn picture(
     }
 }
 
+/// What choosing costs, where it costs something that may not be expected.
+fn choosing_notes(config: &TrainConfig) -> Vec<String> {
+    let drawn = config.choose.similarity.then(|| {
+        format!(
+            "choose.similarity draws {} pictures of {} sampler steps with each saved file",
+            config.choose.pictures, config.preview.steps
+        )
+    });
+    drawn.into_iter().collect()
+}
+
 /// Paths that the settings name and that are not there.
 fn missing_paths(config: &TrainConfig) -> Vec<String> {
     if config.model.path.as_os_str().is_empty() {
@@ -218,6 +242,10 @@ fn missing_paths(config: &TrainConfig) -> Vec<String> {
         ("heldout.folder", config.heldout.folder.as_ref()),
         ("heldout.noise", config.heldout.noise.as_ref()),
         ("dataset.kohya", config.dataset.kohya.as_ref()),
+        (
+            "choose.embedding.model",
+            config.choose.embedding.as_ref().map(|config| &config.model),
+        ),
     ]
     .into_iter()
     .filter_map(|(key, path)| Some((key, path.filter(|path| !path.exists())?)))
@@ -266,10 +294,6 @@ pub(crate) fn problems(config: &TrainConfig) -> Vec<String> {
         "model.clip_skip counts from 1, the last layer",
     );
     require(
-        config.heldout.timesteps > 0,
-        "heldout.timesteps is 0; use at least 1, usually 16",
-    );
-    require(
         config.preview.steps > 0 && config.preview.guidance.is_finite(),
         "preview.steps must be at least 1 and preview.guidance a number, usually 20 and 7",
     );
@@ -296,6 +320,8 @@ pub(crate) fn problems(config: &TrainConfig) -> Vec<String> {
     );
     problems.extend(rate_problems(train));
     problems.extend(config.ema.problems());
+    problems.extend(config.heldout.problems());
+    problems.extend(config.choose.problems());
     problems.extend(part_problems(config));
     problems
 }

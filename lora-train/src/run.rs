@@ -18,7 +18,8 @@ use lora_optim::{Rates, Schedule};
 use crate::{
     Batch, DrawSettings, Event, Feed, FeedAt, Handle, HeldoutLoss, Learner, Objective, Observer,
     Outcome, Plan, Prompt, RunFolder, StepReport, TrainError, checkpoint::Sources,
-    config::TrainConfig, meter::Meter, reproduce::Ledger, run::bad_step::not_finite,
+    choosing::Chooser, config::TrainConfig, meter::Meter, reproduce::Ledger,
+    run::bad_step::not_finite,
 };
 
 /// A run under way.
@@ -32,6 +33,7 @@ pub(crate) struct Run<'a> {
     pub(crate) prompts: Vec<Prompt>,
     pub(crate) drawing: DrawSettings,
     pub(crate) heldout: Option<HeldoutLoss>,
+    pub(crate) chooser: Option<Chooser>,
     pub(crate) facts: TrainingFacts,
     pub(crate) outcome: Outcome,
     /// What it is made from, and its files with their hashes.
@@ -114,6 +116,9 @@ impl Run<'_> {
                 }
                 self.look()?;
             }
+            if self.config.heldout.is_due_after(epoch) {
+                self.measure_last()?;
+            }
             if self.plan.saved_epochs.contains(&epoch) && epoch < self.plan.epochs {
                 self.save_epoch(epoch)?;
                 self.position = (epoch + 1, 0);
@@ -130,7 +135,6 @@ impl Run<'_> {
                 self.save_epoch(self.outcome.epochs)?;
             }
             self.save_last()?;
-            self.save_ranking()?;
             self.ledger.ended = true;
             self.ledger.write(&self.folder)?;
         } else if self.outcome.steps > 0 {
@@ -232,7 +236,7 @@ impl Run<'_> {
             self.preview()?;
         }
         if due(self.config.heldout.every) {
-            self.measure()?;
+            self.measure_last()?;
         }
         if self.handle.take_save() {
             self.save_step()?;

@@ -13,8 +13,11 @@ use lora_data::FolderLock;
 use crate::{Event, config::TrainConfig};
 pub use possession::RunFolderError;
 
-/// A copy of the file of the epoch with the lowest held-out loss.
+/// A copy of the file of the epoch that ranks first.
 pub(crate) const BEST_FILE: &str = "best.safetensors";
+
+/// The folder of pictures drawn to compare the saved files.
+const CHOOSING: &str = "choosing";
 
 /// The folder of one run: saved files, `previews/`, `metrics.jsonl` and `resolved.toml`, the config with all its defaults
 /// and with absolute paths.
@@ -77,7 +80,7 @@ impl RunFolder {
         let lock = possession::take(&path)?;
         let log = path.join("metrics.jsonl");
         let open = || {
-            fs::create_dir_all(path.join("previews"))?;
+            create_folders(&path, config)?;
             sweep(&path)?;
             let mut file = File::options()
                 .create(true)
@@ -131,7 +134,7 @@ impl RunFolder {
     }
 
     fn open(path: &Path, config: &TrainConfig, overwrite: bool) -> io::Result<File> {
-        fs::create_dir_all(path.join("previews"))?;
+        create_folders(path, config)?;
         sweep(path)?;
         Self::make_room(path, config, overwrite)?;
         File::create(path.join("metrics.jsonl"))
@@ -197,6 +200,13 @@ impl RunFolder {
             .join(format!("step{step:08}-{prompt}.png"))
     }
 
+    /// Where a picture goes that was drawn to compare the file of a step with others.
+    pub fn choosing_file(&self, step: u64, picture: usize) -> PathBuf {
+        self.path
+            .join(CHOOSING)
+            .join(format!("step{step:08}-{picture:02}.png"))
+    }
+
     /// Writes `bytes` to `name` in the folder, whole or not at all.
     ///
     /// # Errors
@@ -230,11 +240,21 @@ impl RunFolder {
     }
 }
 
+/// Makes the run's folder with those in it for pictures.
+fn create_folders(path: &Path, config: &TrainConfig) -> io::Result<()> {
+    fs::create_dir_all(path.join("previews"))?;
+    if config.choose.similarity {
+        fs::create_dir_all(path.join(CHOOSING))?;
+    }
+    Ok(())
+}
+
 /// Removes the unfinished files that a killed run left behind.
 fn sweep(folder: &Path) -> io::Result<()> {
     let inside = [
         Path::new(""),
         Path::new("previews"),
+        Path::new(CHOOSING),
         Path::new("checkpoints"),
     ];
     for folder in inside.map(|inside| folder.join(inside)) {
@@ -258,6 +278,7 @@ fn earlier_files(folder: &Path, name: &str) -> io::Result<Vec<PathBuf>> {
     for (folder, is_ours) in [
         (folder.to_path_buf(), &is_own as &dyn Fn(&str) -> bool),
         (folder.join("previews"), &of_step),
+        (folder.join(CHOOSING), &of_step),
         (folder.join("checkpoints"), &of_step),
     ] {
         if !folder.is_dir() {

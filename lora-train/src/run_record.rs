@@ -1,16 +1,19 @@
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    Event,
-    picture::{FilmStrip, Frame, LossCurve},
+    Comparison, Event, Outcome,
+    picture::{ChoosingChart, FilmStrip, Frame, LossCurve},
 };
 
 /// The course of a run, gathered from its events: what the report at its end is made of.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunRecord {
     curve: LossCurve,
+    /// What comparing the files of epochs told, by step.
+    compared: Vec<(u64, Comparison)>,
     /// Preview files by step.
     previews: Vec<(u64, Vec<PathBuf>)>,
 }
@@ -23,6 +26,7 @@ impl RunRecord {
                 self.stepped(report.step, (report.loss, report.learning_rate));
             }
             Event::Measured { step, heldout_loss } => self.curve.heldout.push((step, heldout_loss)),
+            Event::Compared { step, comparison } => self.compared.push((step, comparison.clone())),
             Event::Saved { step, path, .. } => self.saved(step, path),
             Event::Sampled { step, image, .. } => self.sampled(step, image.to_path_buf()),
             Event::Paused { .. }
@@ -53,6 +57,10 @@ impl RunRecord {
                 (Some("measured"), Some(step)) => {
                     let loss = number("heldout_loss");
                     self.curve.heldout.extend(loss.map(|loss| (step, loss)));
+                }
+                (Some("compared"), Some(step)) => {
+                    let comparison = Comparison::deserialize(&event).ok();
+                    self.compared.extend(comparison.map(|told| (step, told)));
                 }
                 (Some("saved"), Some(step)) => {
                     path("path")
@@ -100,6 +108,18 @@ impl RunRecord {
         &self.curve
     }
 
+    /// What the files of epochs were measured by, over the steps; `None` where nothing was.
+    pub fn choosing(&self, outcome: &Outcome) -> Option<ChoosingChart> {
+        let chart = ChoosingChart {
+            points: self.curve.points.clone(),
+            heldout: self.curve.heldout.clone(),
+            compared: self.compared.clone(),
+            best: outcome.best_step(),
+        };
+        let is_measured = !chart.heldout.is_empty() || !chart.compared.is_empty();
+        is_measured.then_some(chart)
+    }
+
     /// Reads at most `most` of the previews back from their files, evenly spaced.
     ///
     /// # Errors
@@ -145,6 +165,20 @@ mod tests {
             step: 0,
             heldout_loss: 0.2,
         });
+        let comparison = Comparison {
+            pictures: 8,
+            similarity: 0.5,
+            colours: 0.75,
+            edges: 0.25,
+            embedding: None,
+            copy_distance: 0.5,
+            copy_threshold: Some(0.25),
+            copies: 1,
+        };
+        note(&Event::Compared {
+            step: 10,
+            comparison: &comparison,
+        });
         let report = StepReport {
             step: 10,
             steps: 20,
@@ -179,6 +213,13 @@ mod tests {
         let mut again = RunRecord::default();
         again.note_log(&format!("{log}{{\"event\":\"step"));
         assert_eq!(again, record);
+        assert_eq!(record.compared, [(10, comparison)]);
+        let chart = record.choosing(&Outcome::default()).expect("measured");
+        assert_eq!(
+            (chart.heldout, chart.compared),
+            (vec![(0, 0.2)], record.compared.clone())
+        );
+        assert_eq!(RunRecord::default().choosing(&Outcome::default()), None);
         assert_eq!(record.curve().points, [(10, 0.1)]);
         assert_eq!(record.curve().heldout, [(0, 0.2)]);
         assert_eq!(record.curve().saved, [(20, "a-000001".to_owned())]);

@@ -1,4 +1,4 @@
-//! What is left to look at when a run is over: `report.json`, `loss.png`, `grid.png` and `index.html`.
+//! What is left to look at when a run is over: `report.json`, `loss.png`, `choosing.png`, `grid.png` and `index.html`.
 
 use std::{
     io::{self, Write},
@@ -55,7 +55,7 @@ pub struct RunSummary {
     pub heldout_losses: Vec<(u64, f64)>,
     /// Files of finished epochs, in order.
     pub files: Vec<PathBuf>,
-    /// The file with the lowest held-out loss.
+    /// The file that ranks first, by held-out loss and similarity.
     pub best_file: Option<PathBuf>,
     /// The last file.
     pub last_file: Option<PathBuf>,
@@ -115,6 +115,9 @@ impl RunReport<'_> {
         self.put("report.json", json.as_bytes())?;
         let loss = self.record.curve().render()?;
         self.put("loss.png", &png::encode(&loss, None)?)?;
+        if let Some(choosing) = self.record.choosing(self.outcome) {
+            self.put("choosing.png", &png::encode(&choosing.render()?, None)?)?;
+        }
         if let Some(grid) = self.grid {
             write_sheet(grid, &self.config.output.folder.join("grid.png"))?;
         }
@@ -137,6 +140,7 @@ impl RunReport<'_> {
             lead: lead(summary),
             numbers: numbers(self.config, summary),
             curve: Some(self.record.curve().clone()),
+            choosing: self.record.choosing(self.outcome),
             previews: self.record.film_strip(FRAMES)?,
             grid: self.grid.cloned(),
             settings: self.config.to_toml(),
@@ -168,7 +172,7 @@ fn lead(summary: &RunSummary) -> String {
     }
     if let Some(best) = &summary.best_file {
         sentences.push(format!(
-            "It is lowest with {}; look at the pictures before you believe it.",
+            "Of the saved files {} ranks first; look at the pictures before you believe it.",
             best.display()
         ));
     }

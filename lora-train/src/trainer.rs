@@ -5,18 +5,16 @@ use burn::tensor::Device;
 use lora_core::{
     BaseModel, Family, adapter::SpecError, lora_file::LoraWriteError, weights::CheckpointError,
 };
-use lora_data::{
-    AugmentConfig, DataError, Dataset, DatasetConfig, DatasetError, FolderConfig, ImageFolders,
-};
+use lora_data::{DataError, Dataset, DatasetError, EmbedderError};
 use lora_optim::{Optimizer, OptimizerError, Schedule, SettingError, StateError};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
     BadStep, CacheError, CacheUse, Denoising, DeviceError, Event, Flow, Handle, HeldoutError,
-    Objective, Observer, Plan, PlanError, PromptError, RankedFile, Resume, ResumeError, RunFolder,
-    RunFolderError, config::TrainConfig, frozen::Frozen, picture::png::PngError, reproduce::Ledger,
-    run::Run,
+    Objective, Observer, OpenedPictures, Plan, PlanError, PromptError, RankedFile, Resume,
+    ResumeError, RunFolder, RunFolderError, config::TrainConfig, frozen::Frozen,
+    picture::png::PngError, reproduce::Ledger, run::Run,
 };
 
 /// One training run: everything it needs, loaded and checked.
@@ -65,15 +63,25 @@ pub struct Outcome {
     pub ended_early: bool,
     /// Files of finished epochs, in order.
     pub files: Vec<PathBuf>,
-    /// The same with their held-out losses.
+    /// The same with what was measured of them.
     #[serde(default)]
     pub ranked: Vec<RankedFile>,
     /// The last file.
     pub last: Option<PathBuf>,
-    /// The file of a finished epoch with the lowest held-out loss.
+    /// The file of a finished epoch that ranks first, by what was measured of them.
     pub best: Option<PathBuf>,
-    /// Its held-out loss.
+    /// Its held-out loss, where there are held-out pictures.
     pub best_loss: Option<f64>,
+}
+
+impl Outcome {
+    /// The step and the name, without extension, of the file that ranks first.
+    pub fn best_step(&self) -> Option<(u64, String)> {
+        let best = self.best.as_ref()?;
+        let file = self.ranked.iter().find(|file| file.path == *best)?;
+        let name = best.file_stem().unwrap_or_default();
+        Some((file.step, name.to_string_lossy().into_owned()))
+    }
 }
 
 /// Why a run could not start or go on. Files already written stay.
@@ -100,6 +108,9 @@ pub enum TrainError {
     /// The held-out measure cannot be made.
     #[error(transparent)]
     Heldout(#[from] HeldoutError),
+    /// Pictures cannot be compared by the network of `choose.embedding`.
+    #[error("choose.embedding: {0}")]
+    Embedding(#[from] EmbedderError),
     /// The adapters cannot be put into the model.
     #[error(transparent)]
     Spec(#[from] SpecError),
@@ -172,7 +183,7 @@ impl Trainer {
     /// The same without a look at the run folder.
     pub(crate) fn load(config: TrainConfig, resume: Option<Resume>) -> Result<Self, TrainError> {
         let device = config.train.device.resolve()?;
-        let data = ImageFolders::open(&config.dataset)?;
+        let OpenedPictures { training, heldout } = OpenedPictures::open(&config)?;
         let more = config.train.more_devices.iter();
         let more: Vec<Device> = more
             .map(|device| device.resolve())
@@ -180,28 +191,23 @@ impl Trainer {
         let load = |device| BaseModel::load(&config.model.source(), device);
         let model = load(&device)?;
         let replicas = more.iter().map(load).collect::<Result<_, _>>()?;
-        let heldout = config.heldout.folder.as_ref().map(|folder| {
-            ImageFolders::open(&DatasetConfig {
-                folders: vec![FolderConfig::new(folder)],
-                kohya: None,
-                // Measured as they are: mirrored views would be encoded for nothing.
-                augment: AugmentConfig::default(),
-                ..config.dataset.clone()
-            })
-        });
-        let heldout = heldout.transpose()?;
-        tracing::info!(pictures = data.entries().len(), "model and pictures loaded");
-        let notes = data.notes().to_vec();
-        let mut trainer = Self::new(config, model, Box::new(data), device)?;
+        tracing::info!(
+            pictures = training.entries().len(),
+            "model and pictures loaded"
+        );
+        let notes = training.notes().to_vec();
+        let mut trainer = Self::new(config, model, Box::new(training), device)?;
         trainer.plan.notes.splice(0..0, notes);
         trainer.replicas = replicas;
         trainer.heldout = heldout.map(|data| Box::new(data) as Box<dyn Dataset>);
+        trainer.plan = trainer.plan.with_heldout(trainer.heldout.as_deref());
         trainer.resume = resume;
         trainer.from_config = true;
         Ok(trainer)
     }
 
-    /// A run on a model and pictures that are already there; paths of either in `config` are not looked at.
+    /// A run on a model and pictures that are already there; paths of either in `config` are not looked at, nor is
+    /// `heldout.split`: see [`Self::with_heldout`].
     ///
     /// # Errors
     /// [`TrainError::Plan`] with all problems of the settings.

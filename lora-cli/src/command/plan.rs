@@ -126,6 +126,7 @@ fn text(config: &TrainConfig, plan: &RunPlan, files: &FilePlan, all: bool) -> Ve
         plan_text::adapters(config),
         format!("resolution {}", config.dataset.resolution),
     ];
+    lines.extend(plan_text::heldout(plan));
     lines.extend(plan_text::settings(plan));
     lines.extend(longest.map(|picture| {
         format!(

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use lora_train::{
-    ComparedFile, Comparison, DeviceChoice, EnvironmentDifference, Reproduction, RunReport,
+    ComparedFile, DeviceChoice, EnvironmentDifference, ReproducedRun, Reproduction, RunReport,
 };
 
 use crate::{
@@ -88,7 +88,7 @@ fn beside(folder: &Path) -> PathBuf {
     folder.with_file_name(name)
 }
 
-fn text(comparison: &Comparison) -> Vec<String> {
+fn text(comparison: &ReproducedRun) -> Vec<String> {
     let row = |file: &ComparedFile| {
         let short = |hash: &str| hash.chars().take(12).collect::<String>();
         let (word, hashes) = match &file.again {

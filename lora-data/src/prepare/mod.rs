@@ -28,10 +28,13 @@ mod work;
 
 pub use crop_window::CutMethod;
 pub use error::{BoxError, PrepareError};
+pub(crate) use options::COPY_BITS;
 pub use options::{CropMode, DuplicatePolicy, OutputFormat, PrepareOptions, SmallPolicy, Target};
+pub(crate) use perceptual_hash::PerceptualHash;
 pub use preparation::Preparation;
 pub use report::{
     Cut, Duplicate, DuplicateGroup, PreparePhase, PrepareProgress, PrepareReport, PreparedPicture,
     PreparedState, SkipReason,
 };
 pub use survey::Survey;
+pub(crate) use survey::small_copy;

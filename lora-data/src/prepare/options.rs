@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::PrepareError;
 use crate::{AlphaPolicy, BucketConfig, Buckets, Resolution, prepare::perceptual_hash::BITS};
 
+/// Two pictures whose perceptual hashes differ in no more bits than this, of 256, are taken for copies.
+pub(crate) const COPY_BITS: u32 = 16;
+
 /// What becomes of the pictures of a folder.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[expect(
@@ -74,7 +77,7 @@ impl Default for PrepareOptions {
             caption_extensions: ["txt", "caption"].map(String::from).into(),
             boxes: None,
             recursive: false,
-            near: 16,
+            near: COPY_BITS,
             duplicates: DuplicatePolicy::Report,
             blur: 50,
             skip_blurred: false,

@@ -15,11 +15,11 @@ const SIDE: u32 = 16;
 /// none told them apart better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub(super) struct PerceptualHash([u64; 4]);
+pub(crate) struct PerceptualHash([u64; 4]);
 
 impl PerceptualHash {
     /// The hash of a picture, which may be a small copy.
-    pub(super) fn of(picture: RgbImage) -> Self {
+    pub(crate) fn of(picture: RgbImage) -> Self {
         let hash = hasher().hash_image(&DynamicImage::from(picture));
         Self::from_bytes(hash.as_bytes())
     }
@@ -35,7 +35,7 @@ impl PerceptualHash {
     }
 
     /// In how many bits two differ.
-    pub(super) fn distance(&self, other: &Self) -> u32 {
+    pub(crate) fn distance(&self, other: &Self) -> u32 {
         let pairs = self.0.iter().zip(other.0);
         pairs.map(|(one, other)| (one ^ other).count_ones()).sum()
     }

@@ -41,7 +41,7 @@ impl Survey {
 ///
 /// # Errors
 /// When the resizer refuses its size, in words.
-pub(super) fn small_copy(picture: &DynamicImage) -> Result<RgbImage, String> {
+pub(crate) fn small_copy(picture: &DynamicImage) -> Result<RgbImage, String> {
     let size = (picture.width(), picture.height());
     let small = scaled_down(size, Some(SIDE));
     if small == size {

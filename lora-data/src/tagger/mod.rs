@@ -26,6 +26,7 @@ use image::RgbImage;
 pub use caption_mode::CaptionMode;
 pub use error::{TagError, TagListError, TagRuleError, TaggerError};
 pub use onnx_tagger::{OnnxTagger, OnnxTaggerConfig};
+pub(crate) use pixel_input::pixel_input;
 pub use pixel_input::{ChannelOrder, PixelLayout, PixelScale};
 pub use tag_config::TagConfig;
 pub use tag_list::{Category, Tag, TagList};

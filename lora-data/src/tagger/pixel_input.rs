@@ -66,7 +66,7 @@ impl PixelScale {
 }
 
 /// A picture's numbers in the form that a network takes: `3 × width × height` of them.
-pub(super) fn pixel_input(
+pub(crate) fn pixel_input(
     picture: &RgbImage,
     layout: PixelLayout,
     order: ChannelOrder,

@@ -35,6 +35,8 @@ mod onnx;
 #[cfg(test)]
 mod onnx_model_builder;
 #[cfg(test)]
+mod picture_embedder;
+#[cfg(test)]
 mod pictures;
 #[cfg(test)]
 mod plan;

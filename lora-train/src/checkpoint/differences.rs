@@ -3,10 +3,15 @@ use std::{collections::BTreeMap, fmt};
 use super::Sources;
 
 /// Settings that do not change what is learnt.
-const HARMLESS: [&str; 11] = [
+const HARMLESS: [&str; 16] = [
     "output.",
     "preview.",
-    "heldout.",
+    "heldout.folder",
+    "heldout.every",
+    "heldout.timesteps",
+    "heldout.patience",
+    "heldout.noise",
+    "choose.",
     "checkpoint.",
     "lint.",
     "cache.",

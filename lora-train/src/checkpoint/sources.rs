@@ -19,7 +19,8 @@ const LOOKED_AT: u64 = 1 << 20;
 pub(crate) struct Sources {
     /// The config as TOML, with all its defaults and with absolute paths.
     pub(crate) config: String,
-    /// SHA-256 over the pictures, their captions, repeats and groups, in hexadecimal.
+    /// SHA-256 over the pictures, their captions, repeats and groups, in hexadecimal; of those too that are taken out of
+    /// them to measure by.
     pub(crate) data: String,
     /// SHA-256 over sizes, beginnings and ends of the model's files.
     pub(crate) model: String,
@@ -28,17 +29,31 @@ pub(crate) struct Sources {
 impl Sources {
     /// # Errors
     /// A picture that cannot be read.
-    pub(crate) fn of(config: &TrainConfig, data: &dyn Dataset) -> Result<Self, DataError> {
+    pub(crate) fn of(
+        config: &TrainConfig,
+        data: &dyn Dataset,
+        heldout: Option<&dyn Dataset>,
+    ) -> Result<Self, DataError> {
+        let heldout = heldout.filter(|_| config.heldout.split.is_some());
         Ok(Self {
             config: config.absolute().to_toml(),
-            data: data_digest(data)?,
+            data: data_digest(data, heldout)?,
             model: model_digest(config),
         })
     }
 }
 
-fn data_digest(data: &dyn Dataset) -> Result<String, DataError> {
+fn data_digest(data: &dyn Dataset, heldout: Option<&dyn Dataset>) -> Result<String, DataError> {
     let mut hash = Sha256::new();
+    hash_pictures(data, &mut hash)?;
+    if let Some(heldout) = heldout {
+        hash.update("held out");
+        hash_pictures(heldout, &mut hash)?;
+    }
+    Ok(hexadecimal(&hash.finalize()))
+}
+
+fn hash_pictures(data: &dyn Dataset, hash: &mut Sha256) -> Result<(), DataError> {
     for (index, entry) in data.entries().iter().enumerate() {
         let picture = data.digest(index, &View::default())?;
         hash.update(picture.unwrap_or_default());
@@ -46,7 +61,7 @@ fn data_digest(data: &dyn Dataset) -> Result<String, DataError> {
         // Text and numbers serialise without fail.
         hash.update(serde_json::to_vec(&words).unwrap_or_default());
     }
-    Ok(hexadecimal(&hash.finalize()))
+    Ok(())
 }
 
 /// A model that is not there, or was never a file, has the digest of nothing.

@@ -3,8 +3,10 @@
 mod cache;
 mod changed;
 mod checkpoint;
+mod choose;
 mod differences;
 mod ema;
+mod heldout;
 mod lint;
 mod loss_type;
 mod model;
@@ -22,7 +24,9 @@ use serde::{Deserialize, Serialize};
 pub use cache::CacheConfig;
 pub use changed::changed_settings;
 pub use checkpoint::CheckpointConfig;
+pub use choose::ChooseConfig;
 pub use ema::EmaConfig;
+pub use heldout::HeldoutConfig;
 pub use lint::LintConfig;
 pub use lora_core::adapter::LoraSpec;
 pub use lora_data::DatasetConfig;
@@ -31,7 +35,7 @@ pub use loss_type::{HuberSchedule, LossType};
 pub use model::ModelConfig;
 pub use objective::ObjectiveConfig;
 pub use output::OutputConfig;
-pub use preview::{HeldoutConfig, PreviewConfig};
+pub use preview::PreviewConfig;
 pub use read::ConfigError;
 pub use timesteps::{TimestepConfig, TimestepDistribution};
 pub use train::{LatentDraw, LoopConfig};
@@ -67,6 +71,8 @@ pub struct TrainConfig {
     pub preview: PreviewConfig,
     /// Pictures that are kept out of training to measure by.
     pub heldout: HeldoutConfig,
+    /// How the saved files are compared.
+    pub choose: ChooseConfig,
     /// What the checks of the dataset go by.
     pub lint: LintConfig,
     /// What is kept on the disk from run to run.

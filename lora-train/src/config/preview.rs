@@ -1,5 +1,3 @@
-use std::{num::NonZeroUsize, path::PathBuf};
-
 use lora_core::diffusion::SamplerKind;
 use serde::{Deserialize, Serialize};
 
@@ -30,39 +28,6 @@ impl Default for PreviewConfig {
             steps: 20,
             guidance: 7.0,
             seed: 1,
-        }
-    }
-}
-
-/// Pictures that are kept out of training to measure by.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct HeldoutConfig {
-    /// Their folder, with captions; unset means no measure.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub folder: Option<PathBuf>,
-    /// Steps between two measures, beside one before the first step and one with each saved epoch; 0 means only those.
-    pub every: u64,
-    /// Timesteps of the measure, evenly spaced.
-    pub timesteps: usize,
-    /// End the run when so many measures in a row were no better than the best before them; unset means to train to the
-    /// end.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub patience: Option<NonZeroUsize>,
-    /// A safetensors file with `noise [timesteps, pictures, channels, height, width]` and `timesteps`, to measure
-    /// exactly as another program did; unset means noise of the run's seed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub noise: Option<PathBuf>,
-}
-
-impl Default for HeldoutConfig {
-    fn default() -> Self {
-        Self {
-            folder: None,
-            every: 100,
-            timesteps: 16,
-            patience: None,
-            noise: None,
         }
     }
 }

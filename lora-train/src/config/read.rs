@@ -141,7 +141,12 @@ impl TrainConfig {
             &mut self.model.vae,
         ];
         let given = [&mut self.model.path, &mut self.output.folder];
-        folders.chain(others.into_iter().flatten()).chain(given)
+        let embedding = self.choose.embedding.as_mut();
+        let embedding = embedding.map(|embedding| &mut embedding.model);
+        folders
+            .chain(others.into_iter().flatten())
+            .chain(embedding)
+            .chain(given)
     }
 }
 

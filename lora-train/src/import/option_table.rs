@@ -36,7 +36,6 @@ const STATES_OF_OTHERS: &str = "states of PyTorch are not read; `lora train --re
 const KEEPS_FILES: &str = "no saved file is deleted; delete those that are too many";
 const EPOCHS_ONLY: &str =
     "files are saved after epochs (output.save_every_epochs) and when a run is stopped";
-const HELD_OUT: &str = "name a folder of other pictures as heldout.folder to measure by";
 const METADATA: &str = "files have no such field; output.comment is free text";
 const IN_CACHE: &str =
     "latents are computed once in every run; cache.folder keeps them for the next";
@@ -376,11 +375,17 @@ pub(super) const RULES: &[(&str, Rule)] = &[
             "the first previews come after preview.every steps; `lora sample` draws without a LoRA",
         ),
     ),
-    ("validation_seed", NotSupported(HELD_OUT)),
-    ("validation_split", NotSupported(HELD_OUT)),
-    ("validate_every_n_epochs", NotSupported(HELD_OUT)),
-    ("validate_every_n_steps", NotSupported(HELD_OUT)),
-    ("max_validation_steps", NotSupported(HELD_OUT)),
+    (
+        "validation_seed",
+        NotSupported("which pictures heldout.split takes depends on train.seed"),
+    ),
+    ("validation_split", Strength("heldout.split")),
+    ("validate_every_n_epochs", Count("heldout.every_epochs")),
+    ("validate_every_n_steps", Count("heldout.every")),
+    (
+        "max_validation_steps",
+        NotSupported("all held-out pictures are measured, at heldout.timesteps timesteps each"),
+    ),
     // Logs.
     ("logging_dir", NotNeeded(LOGS)),
     ("log_with", NotNeeded(LOGS)),

@@ -1,8 +1,7 @@
 use lora_core::{tokenizer::Tokenizer, weights::CheckpointError};
-use lora_data::ImageFolders;
 
 use super::{Finding, Severity, lint, settle};
-use crate::{TrainError, config::TrainConfig, plan::problems};
+use crate::{OpenedPictures, TrainError, config::TrainConfig, plan::problems};
 
 /// Everything about the files of a config's dataset: what the rules find, or what keeps it from being opened.
 ///
@@ -13,7 +12,7 @@ use crate::{TrainError, config::TrainConfig, plan::problems};
 pub fn lint_files(config: &TrainConfig) -> Result<Vec<Finding>, TrainError> {
     let error = |message: String| Finding::new(Severity::Error, "dataset", message);
     let mut findings: Vec<Finding> = problems(config).into_iter().map(error).collect();
-    match ImageFolders::open(&config.dataset) {
+    match OpenedPictures::training(config) {
         Ok(data) => {
             findings.extend(lint(config, &data, &tokenizer(config)?));
             let notes = data.notes().iter();

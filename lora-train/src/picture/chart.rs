@@ -1,5 +1,6 @@
 //! Draws the series of a loss curve: heading and legend above, loss over steps below, learning rate on the right.
 
+mod choosing;
 mod legend;
 mod pen;
 mod rates;
@@ -15,6 +16,7 @@ use super::palette::{HELD_OUT, INK, LOSS, MUTED, PAPER, RATE, RULE};
 use super::series::Series;
 use super::surface::Surface;
 use super::typeface::Typeface;
+pub(super) use choosing::draw_choosing;
 pub(super) use pen::OVERSAMPLING;
 use pen::{HEADING, LABEL, MARGIN, MARKER, anchored, bold, faint, line, px, rate, rgb, size, text};
 pub(super) use rates::draw_rates;

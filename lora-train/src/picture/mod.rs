@@ -7,6 +7,7 @@
 
 mod canvas;
 mod chart;
+mod choosing_chart;
 mod contact_sheet;
 mod contact_words;
 pub mod curve;
@@ -27,6 +28,7 @@ mod surface;
 mod tile;
 mod typeface;
 
+pub use choosing_chart::ChoosingChart;
 pub use contact_sheet::write_contact_sheet;
 pub use curve::{CurveError, LossCurve};
 pub use film_strip::{FilmStrip, Frame};

@@ -14,6 +14,7 @@ use std::io::Write;
 use lora_data::prepare::PrepareReport;
 use minijinja::{Environment, Value, context};
 
+use super::choosing_chart::ChoosingChart;
 use super::curve::{CurveError, LossCurve};
 use super::film_strip::FilmStrip;
 use super::grid::{CellError, Grid};
@@ -55,6 +56,8 @@ pub struct Report {
     pub numbers: Vec<(String, String)>,
     /// The course of the loss.
     pub curve: Option<LossCurve>,
+    /// What the saved files were measured by.
+    pub choosing: Option<ChoosingChart>,
     /// The previews made while training.
     pub previews: FilmStrip,
     /// The comparison of the saved files.
@@ -96,6 +99,7 @@ pub fn grid_page(grids: &[Grid], writer: impl Write) -> Result<f64, PageError> {
 /// [`PageError`] when a picture cannot be embedded, the loss curve not be drawn or the page not be written.
 pub fn report_page(report: &Report, writer: impl Write) -> Result<(), PageError> {
     let curve = report.curve.as_ref().map(view::curve).transpose()?;
+    let choosing = report.choosing.as_ref().map(view::choosing).transpose()?;
     let grid = report.grid.as_ref();
     let grid = grid.map(|grid| grid_view(grid, 0, scale_of(std::slice::from_ref(grid))));
     fill(
@@ -107,6 +111,7 @@ pub fn report_page(report: &Report, writer: impl Write) -> Result<(), PageError>
             previews => FilmStripView::new(&report.previews)?,
             settings => &report.settings,
             curve,
+            choosing,
             grid,
         },
         writer,
@@ -210,6 +215,10 @@ pub(super) mod tests {
                 points: vec![(1, 0.2), (2, 0.1)],
                 ..LossCurve::default()
             }),
+            choosing: Some(ChoosingChart {
+                heldout: vec![(1, 0.2), (2, 0.1)],
+                ..ChoosingChart::default()
+            }),
             previews: FilmStrip {
                 frames: vec![Frame {
                     step: 50,
@@ -293,7 +302,7 @@ pub(super) mod tests {
         let (_folder, [grid, report]) = pages();
         let count = |page: &str| page.matches("src=\"data:image/").count();
         assert_eq!(count(&grid), 4);
-        assert_eq!(count(&report), 4 + 1 + 1);
+        assert_eq!(count(&report), 4 + 1 + 1 + 1);
         assert!(report.contains("step 50"));
         // The small picture is whole in its cells; the large one, in two cells, is enlarged from one place.
         let large = grid.matches(">data:image/jpeg;base64,").count();

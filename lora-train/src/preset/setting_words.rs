@@ -299,9 +299,19 @@ pub(super) const SETTINGS: &[SettingWords] = &[
         "classifier-free guidance; 1 means none",
     ),
     says(
+        "heldout.split",
+        Example("0.1"),
+        "take this part of the training pictures, or so many of them, out of training to measure by",
+    ),
+    says(
         "heldout.folder",
         Example("\"heldout\""),
-        "pictures with captions that are not trained on; unset means no measure",
+        "or measure by the pictures of this folder, with captions",
+    ),
+    says(
+        "choose.similarity",
+        Offered,
+        "draw pictures with each saved file and compare them with the training pictures",
     ),
     says(
         "cache.folder",

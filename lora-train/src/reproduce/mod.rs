@@ -98,7 +98,7 @@ fn listed(differences: &[Difference]) -> String {
 
 /// How a run that was made again compares with the first.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Comparison {
+pub struct ReproducedRun {
     /// The first run's folder.
     pub folder: PathBuf,
     /// The second's.
@@ -162,7 +162,12 @@ impl Reproduction {
         config.train.device = config.train.device.settle().map_err(TrainError::from)?;
         let device = config.train.device;
         let mut trainer = Trainer::open(config)?;
-        let now = Sources::of(&trainer.config, trainer.data.as_ref()).map_err(TrainError::from)?;
+        let now = Sources::of(
+            &trainer.config,
+            trainer.data.as_ref(),
+            trainer.heldout.as_deref(),
+        )
+        .map_err(TrainError::from)?;
         let differences = Difference::between(&ledger.sources, &now);
         if !differences.is_empty() {
             return Err(ReproduceError::Changed {
@@ -202,7 +207,7 @@ impl Reproduction {
     pub fn run(
         self,
         observer: &mut dyn Observer,
-    ) -> Result<(Outcome, Option<Comparison>), TrainError> {
+    ) -> Result<(Outcome, Option<ReproducedRun>), TrainError> {
         let Self {
             trainer,
             ledger,
@@ -230,7 +235,7 @@ impl Reproduction {
                 }
             })
             .collect();
-        let comparison = Comparison {
+        let comparison = ReproducedRun {
             equal: !files.is_empty() && files.iter().all(|file| file.equal),
             environment: ledger.environment.differences(&Environment::here(device)),
             notes: notes(&folder),

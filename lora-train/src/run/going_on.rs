@@ -71,6 +71,8 @@ impl Run<'_> {
         self.ledger.started_at = standing.started_at;
         let ledger = self.ledger.clone();
         self.ledger = ledger.going_on(self.folder.path(), self.outcome.steps);
+        // Asked anew, for the patience may be another one now.
+        self.outcome.ended_early = self.has_stopped_falling();
         Ok(())
     }
 }

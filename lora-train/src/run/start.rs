@@ -17,6 +17,7 @@ use crate::{
     DrawSettings, Event, Feed, Flow, Handle, Learner, Observer, Outcome, PlanError, Prompt, Resume,
     TrainError, Trainer,
     checkpoint::Sources,
+    choosing::Chooser,
     config::TrainConfig,
     ema::averaged_twice,
     facts::{facts, hashes_of},
@@ -64,10 +65,12 @@ impl<'a> Run<'a> {
         if let Some(problem) = averaged_twice(&config.ema, optimizer.as_ref()) {
             return Err(refused(problem));
         }
-        let sources = Sources::of(&config, data.as_ref())?;
+        let sources = Sources::of(&config, data.as_ref(), heldout.as_deref())?;
         let (folder, checkpoint) = open(&config, resume.as_ref(), &sources)?;
         let pictures = (data.as_ref(), heldout.as_deref());
         let (frozen, stopping) = cached(&config, pictures, &model, &device, (observer, &handle))?;
+        let chooser = || Chooser::of(&config, data.as_ref(), heldout.as_deref());
+        let chooser = if stopping { None } else { chooser()? };
         let Frozen {
             latents,
             heldout,
@@ -100,9 +103,6 @@ impl<'a> Run<'a> {
             }
             device.memory_cleanup();
         }
-        let prompts = config.preview.prompts.iter();
-        let prompts = prompts.filter_map(|line| Prompt::parse(line, &config.preview).ok());
-        let prompts = prompts.collect();
         let mut run = Self {
             facts,
             feed: Feed::new(
@@ -113,6 +113,7 @@ impl<'a> Run<'a> {
                 &device,
             ),
             drawing: DrawSettings::of_run(&config),
+            prompts: previews(&config),
             learner: Learner::new(model, optimizer, config.train.max_grad_norm)
                 .with_replicas(replicas)
                 .with_rules(&spec, config.train.seed)
@@ -130,8 +131,8 @@ impl<'a> Run<'a> {
             device,
             data,
             folder,
-            prompts,
             heldout,
+            chooser,
             objective,
             schedule,
             handle,
@@ -171,6 +172,13 @@ fn cached(
     };
     let frozen = Frozen::compute(config, data, heldout, model, device, told)?;
     Ok((frozen, stopping))
+}
+
+/// The previews' prompts, which were checked with the plan.
+fn previews(config: &TrainConfig) -> Vec<Prompt> {
+    let prompts = config.preview.prompts.iter();
+    let prompts = prompts.filter_map(|line| Prompt::parse(line, &config.preview).ok());
+    prompts.collect()
 }
 
 /// Frees what is not needed while training and can be read again.

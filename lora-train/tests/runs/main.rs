@@ -4,6 +4,7 @@
 mod adapters;
 mod bad_steps;
 mod choosing;
+mod choosing_truth;
 mod commands;
 mod datasets;
 mod disk_cache;

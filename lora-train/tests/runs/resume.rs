@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config;
 
-const LATEST: Resume = Resume {
+pub(crate) const LATEST: Resume = Resume {
     from: None,
     allow_change: false,
 };
@@ -39,7 +39,7 @@ fn varied(folder: &Path, optimizer: &str) -> TrainConfig {
 }
 
 /// Runs until `stop` steps are done.
-fn run_until(
+pub(crate) fn run_until(
     config: &TrainConfig,
     resume: Option<Resume>,
     stop: u64,
@@ -71,15 +71,16 @@ fn files(config: &TrainConfig) -> BTreeMap<String, LoraFile> {
     files.into()
 }
 
-/// Losses and rates by step, as the log has them.
-fn log(config: &TrainConfig) -> Vec<String> {
+/// Losses, rates and comparisons by step, as the log has them.
+pub(crate) fn log(config: &TrainConfig) -> Vec<String> {
     let text = fs::read_to_string(config.output.folder.join("metrics.jsonl")).expect("a log");
     let lines = text
         .lines()
         .map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
     lines
         .filter(|event| {
-            ["stepped", "measured"].contains(&event["event"].as_str().unwrap_or_default())
+            ["stepped", "measured", "compared"]
+                .contains(&event["event"].as_str().unwrap_or_default())
         })
         .map(|event| {
             let parts = [
@@ -90,6 +91,8 @@ fn log(config: &TrainConfig) -> Vec<String> {
                 "grad_norm",
                 "learning_rate",
                 "heldout_loss",
+                "similarity",
+                "copy_distance",
             ];
             parts.map(|part| event[part].to_string()).join(" ")
         })

@@ -4,6 +4,7 @@ use image::RgbImage;
 use serde::Serialize;
 
 use super::PageError;
+use crate::picture::choosing_chart::ChoosingChart;
 use crate::picture::curve::LossCurve;
 use crate::picture::data_uri::{drawing, photograph};
 use crate::picture::film_strip::FilmStrip;
@@ -64,4 +65,9 @@ impl FilmStripView {
 /// The loss curve as a data URI.
 pub(super) fn curve(curve: &LossCurve) -> Result<String, PageError> {
     drawing(&curve.render()?)
+}
+
+/// The chart of what the saved files were measured by, as a data URI.
+pub(super) fn choosing(chart: &ChoosingChart) -> Result<String, PageError> {
+    drawing(&chart.render()?)
 }
