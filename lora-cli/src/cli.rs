@@ -15,6 +15,9 @@ use crate::{
     printer::Printer,
 };
 
+/// The commit that the program was built from, where it was built from a clone.
+pub(crate) const COMMIT: Option<&str> = option_env!("LORA_COMMIT");
+
 const EXAMPLES: &str = "\
 Examples:
   lora quickstart                       train on pictures that come along, in about two minutes

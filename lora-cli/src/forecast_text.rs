@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use indicatif::DecimalBytes;
-use lora_train::{FilePlan, PlannedFiles, TimePlan};
+use lora_train::{FilePlan, MemoryPlan, PlannedFiles, TimePlan};
 
 use crate::{
     command::bench::grouped,
@@ -38,6 +38,26 @@ pub(crate) fn sizes(files: &FilePlan) -> String {
         size(each),
         size(files.bytes),
         files.files,
+    )
+}
+
+/// The memory that the run takes at its largest, and what of.
+pub(crate) fn memory(memory: &MemoryPlan) -> String {
+    let about = if memory.checked { "about" } else { "roughly" };
+    let when = if memory.peak == memory.training {
+        "training"
+    } else if memory.peak == memory.drawing {
+        "drawing previews"
+    } else {
+        "encoding pictures"
+    };
+    format!(
+        "{about} {} of memory, most while {when}; steps take {} for networks, {} for activations, {} for adapters and \
+         optimiser",
+        size(memory.peak),
+        size(memory.weights),
+        size(memory.activations),
+        size(memory.adapters + memory.optimizer),
     )
 }
 

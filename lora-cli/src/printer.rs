@@ -69,7 +69,7 @@ impl Printer {
 
     /// A bar of `length` things, each a `unit`; `{msg}` stands behind it. Not shown where nobody watches.
     pub(crate) fn bar(&self, length: u64, unit: &str) -> ProgressBar {
-        let template = format!("{{elapsed:>5}} {{bar:30.cyan/blue}} {{pos}}/{{len}} {unit}{{msg}}");
+        let template = format!("{{elapsed:>5}} {{bar:20.cyan/blue}} {{pos}}/{{len}} {unit}{{msg}}");
         let style = ProgressStyle::with_template(&template)
             .unwrap_or_else(|_| ProgressStyle::default_bar())
             .progress_chars("━━╌");

@@ -65,17 +65,8 @@ impl<'a> Progress<'a> {
     }
 
     fn stepped(&mut self, report: &StepReport) {
-        let StepReport {
-            step,
-            steps,
-            smooth_loss,
-            ..
-        } = *report;
-        let state = format!(
-            "loss {smooth_loss:.4}, {}, {} left",
-            speed(report.steps_per_second),
-            clock(report.left)
-        );
+        let StepReport { step, steps, .. } = *report;
+        let state = state(report);
         if let Some(bar) = &self.bar {
             bar.set_position(step);
             bar.set_message(format!(", {state}"));
@@ -129,6 +120,7 @@ impl Observer for Progress<'_> {
                 done,
                 modules,
                 parameters,
+                ..
             } => {
                 self.started(steps, modules, parameters);
                 self.going_on(done);
@@ -168,6 +160,29 @@ fn compared(comparison: &Comparison) -> String {
     format!(
         "similarity {similarity:.3}, copy distance {copy_distance:.3}, {copies} of {pictures} drawn are copies"
     )
+}
+
+/// How a run stands, in a line.
+fn state(report: &StepReport) -> String {
+    let mut parts = vec![format!("loss {:.4}", report.smooth_loss)];
+    let balanced = report.balanced_loss;
+    parts.extend(balanced.map(|loss| format!("balanced {loss:.4}")));
+    parts.push(speed(report.steps_per_second));
+    // With one picture a step it is the same number.
+    if report.pictures_per_second > 1.01 * report.steps_per_second {
+        parts.push(format!("{:.1} pictures/s", report.pictures_per_second));
+    }
+    parts.push(format!("{} left", clock(report.left)));
+    parts.extend(report.resident_bytes.map(memory));
+    parts.join(", ")
+}
+
+/// `512 MB`, or `3.2 GB`.
+fn memory(bytes: u64) -> String {
+    match bytes as f64 / 1e6 {
+        megabytes if megabytes < 1000.0 => format!("{megabytes:.0} MB"),
+        megabytes => format!("{:.1} GB", megabytes / 1000.0),
+    }
 }
 
 /// Steps a second, or seconds a step where that is the larger number.

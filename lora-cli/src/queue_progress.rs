@@ -7,7 +7,9 @@ use lora_train::{
 };
 use serde::Serialize;
 
-use crate::{findings_text, plan_text, printer::Printer, progress::Progress, training};
+use crate::{
+    cli::COMMIT, findings_text, plan_text, printer::Printer, progress::Progress, training,
+};
 
 /// Shows the runs of a queue on the terminal, each as `lora train` does, and writes their reports.
 #[derive(Debug)]
@@ -62,6 +64,7 @@ impl<'a> QueueProgress<'a> {
             outcome,
             record: &progress.into_record(),
             grid: None,
+            commit: COMMIT,
         };
         match report.write() {
             Ok(summary) => Some(training::result(&config.output.folder, outcome, &summary)),

@@ -1,3 +1,6 @@
+#[cfg(test)]
+mod documented;
+
 use std::{
     fmt,
     ops::ControlFlow,
@@ -5,20 +8,27 @@ use std::{
     time::Duration,
 };
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::{Comparison, Outcome};
+use crate::{Comparison, Outcome, RunOrigin, TIMESTEP_BINS};
+
+/// The version of the lines of `metrics.jsonl`. Raised where a reader of older lines would misread newer ones.
+pub const EVENT_FORMAT: u32 = 1;
 
 /// What a run tells its observer, after it happened.
 ///
-/// Serialises to the lines of `metrics.jsonl`: one JSON object with `event` and the fields below. Later versions may add
-/// events and fields; these keep their names and meanings.
+/// Serialises to the lines of `metrics.jsonl`: one JSON object with `event` and the fields below, as `docs/events.md` tells
+/// them. Later versions may add events and fields; for others than these, [`EVENT_FORMAT`] is raised.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Event<'a> {
     /// Everything is loaded; the first step follows.
     Started {
+        /// [`EVENT_FORMAT`].
+        format: u32,
+        /// What the run is made from, and where.
+        origin: &'a RunOrigin,
         /// Steps planned.
         steps: u64,
         /// Steps that are done already, where the run goes on from a checkpoint.
@@ -90,13 +100,15 @@ pub enum Event<'a> {
         epoch: u64,
         /// The file.
         path: &'a Path,
+        /// SHA-256 of the file, in hexadecimal.
+        sha256: &'a str,
     },
     /// The run ended, at its end or on request, and everything is on the disk.
     Finished(&'a Outcome),
 }
 
 /// The steps since the last report.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepReport {
     /// Steps done.
     pub step: u64,
@@ -108,19 +120,37 @@ pub struct StepReport {
     pub loss: f64,
     /// Exponentially smoothed loss of the run.
     pub smooth_loss: f64,
+    /// The mean of [`Self::loss_by_timestep`], which does not depend on which timesteps were drawn; absent where the
+    /// objective does not tell the loss of each picture.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub balanced_loss: Option<f64>,
+    /// Exponentially smoothed loss of the pictures drawn in each of ten equal stretches of the noise schedule, the least
+    /// noise first; none where no picture was.
+    pub loss_by_timestep: [Option<f64>; TIMESTEP_BINS],
     /// Norm of the last step's gradient before clipping, over all matrices.
     pub grad_norm: f64,
     /// The UNet's learning rate at the last step.
     pub learning_rate: f64,
+    /// The first text encoder's, where it learns.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text_learning_rate: Option<f64>,
     /// Steps a second over the interval, without previews and saving.
     pub steps_per_second: f64,
+    /// Pictures a second over the interval, likewise.
+    pub pictures_per_second: f64,
     /// Time left at that rate, in seconds.
-    #[serde(rename = "seconds_left", serialize_with = "seconds")]
+    #[serde(rename = "seconds_left", with = "seconds")]
     pub left: Duration,
+    /// Memory of the host that the process has now, in bytes; only on Linux.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resident_bytes: Option<u64>,
+    /// The most that it ever had, in bytes; only on Linux.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peak_resident_bytes: Option<u64>,
 }
 
 /// A step whose numbers went wrong.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BadStep {
     /// The step, from 1.
     pub step: u64,
@@ -152,8 +182,23 @@ impl fmt::Display for BadStep {
     }
 }
 
-fn seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(duration.as_secs_f64())
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(
+        duration: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(duration.as_secs_f64())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
+        Duration::try_from_secs_f64(f64::deserialize(deserializer)?).map_err(D::Error::custom)
+    }
 }
 
 /// Whether a run goes on. Breaking stops it after the current step, with everything saved.
@@ -168,5 +213,46 @@ pub trait Observer {
 impl<F: FnMut(&Event<'_>) -> Flow> Observer for F {
     fn on_event(&mut self, event: &Event<'_>) -> Flow {
         self(event)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A report after ten steps, of which two stretches of timesteps tell.
+    pub(crate) fn report() -> StepReport {
+        let mut loss_by_timestep = [None; TIMESTEP_BINS];
+        (loss_by_timestep[0], loss_by_timestep[9]) = (Some(0.5), Some(0.1));
+        StepReport {
+            step: 10,
+            steps: 20,
+            epoch: 1,
+            loss: 0.1,
+            smooth_loss: 0.12,
+            balanced_loss: Some(0.3),
+            loss_by_timestep,
+            grad_norm: 1.0,
+            learning_rate: 1e-3,
+            text_learning_rate: None,
+            steps_per_second: 2.0,
+            pictures_per_second: 8.0,
+            left: Duration::from_secs(5),
+            resident_bytes: Some(1 << 20),
+            peak_resident_bytes: Some(1 << 21),
+        }
+    }
+
+    pub(crate) fn origin() -> RunOrigin {
+        RunOrigin {
+            program: "lora 0.1.0".to_owned(),
+            device: "cpu".to_owned(),
+            threads: 2,
+            system: "linux x86_64".to_owned(),
+            config_sha256: "c".repeat(64),
+            data_sha256: "d".repeat(64),
+            model_digest: "e".repeat(64),
+            model_sha256: Some("f".repeat(64)),
+        }
     }
 }

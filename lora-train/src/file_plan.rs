@@ -26,6 +26,9 @@ pub struct FilePlan {
     pub modules: usize,
     /// Numbers that are trained.
     pub parameters: u64,
+    /// Bytes that the optimiser remembers of them.
+    #[serde(skip)]
+    pub(crate) optimizer_bytes: u64,
     /// The files of finished epochs, in order, and the last one; exact.
     pub lora_files: Vec<PlannedFile>,
     /// The copy of the best file, where pictures are held out to tell which that is.
@@ -140,6 +143,7 @@ impl FilePlan {
         let mut files = Self {
             modules: adapters.modules.len(),
             parameters: parameters.sum(),
+            optimizer_bytes: optimizer_bytes(config, adapters),
             lora_files,
             best,
             checkpoints: PlannedFiles {
@@ -219,6 +223,20 @@ fn some_hashes() -> ModelHashes {
 
 fn numbers([rows, columns]: [usize; 2]) -> u64 {
     (rows * columns) as u64
+}
+
+/// What the optimiser remembers of the matrices that move, without their names.
+fn optimizer_bytes(config: &TrainConfig, adapters: &PlannedAdapters) -> u64 {
+    let dims = adapters.matrices.iter().map(|matrix| matrix.dims);
+    let sizes = state_sizes(&config.optimizer, dims);
+    let moving = adapters.matrices.iter();
+    let moving = moving
+        .filter(|matrix| !(config.lora.freeze_down && matrix.key.ends_with(".lora_down.weight")));
+    let bytes = moving.map(|matrix| {
+        let state = sizes.get(&matrix.dims).copied().unwrap_or_default();
+        state.bytes.saturating_sub(state.values * ENTRY)
+    });
+    bytes.sum()
 }
 
 /// About the bytes of a checkpoint: matrices, what the optimiser remembers of them, their average, and names.

@@ -4,7 +4,7 @@ use std::{fs, io, path::Path};
 
 use atomic_file::WriteError;
 use image::RgbImage;
-use lora_core::lora_file::{Privacy, SideFile, Written};
+use lora_core::lora_file::{ModelHashes, Privacy, SideFile, Written};
 
 use crate::{
     Comparison, Event, Outcome, Prompt, Provenance, RankedFile, SourceFile, TrainError, draw,
@@ -115,10 +115,15 @@ impl Run<'_> {
         let entries = network_entries(&self.config.lora, &self.config.train);
         file.metadata.extend(entries);
         let written = file.write(path, self.config.output.dtype)?;
+        let hashes = ModelHashes::of_file(path).map_err(|source| WriteError {
+            path: path.to_path_buf(),
+            source,
+        })?;
         self.tell(&Event::Saved {
             step: self.outcome.steps,
             epoch,
             path,
+            sha256: &hashes.sha256,
         })?;
         Ok(written)
     }

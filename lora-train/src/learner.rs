@@ -134,7 +134,8 @@ impl Learner {
         &self.grads
     }
 
-    /// Adds `weight` times the gradient of the batch's loss; gives the loss, which stays on the device.
+    /// Adds `weight` times the gradient of the batch's mean loss; gives what the objective gave, the loss of each item or
+    /// one number for all, which stays on the device.
     ///
     /// Only the adapters' matrices track gradients, those that are [frozen](Self::freeze) left aside: frozen weights are
     /// plain tensors, for which autodiff computes none.
@@ -157,19 +158,19 @@ impl Learner {
             })
             .collect();
         self.model.set_factors(&leaves);
-        let loss = objective.loss(&self.model, batch);
+        let losses = objective.loss(&self.model, batch);
         // Where all modules are dropped, it depends on nothing that learns.
-        if loss.is_tracked() {
-            self.gather((loss.clone() * weight).backward(), leaves);
+        if losses.is_tracked() {
+            self.gather((losses.clone().mean() * weight).backward(), leaves);
         }
         if !self.rules.dropout.is_off() {
             self.model.set_dropout(self.rules.dropout, None);
         }
         self.show();
-        if loss.is_autodiff() {
-            loss.inner()
+        if losses.is_autodiff() {
+            losses.inner()
         } else {
-            loss
+            losses
         }
     }
 

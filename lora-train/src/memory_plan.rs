@@ -1,7 +1,9 @@
 use lora_core::{ActivationCheckpointing, ModelConfigs, Precision, unet::Activations};
 use serde::Serialize;
 
-use crate::{DeviceChoice, PicturePlan, Plan, bench::Parameters, config::TrainConfig};
+use crate::{
+    DeviceChoice, FilePlan, PicturePlan, Plan, TrainError, bench::Parameters, config::TrainConfig,
+};
 
 /// The memory that a run will take at its largest, in bytes, counted from the shapes of everything that is there at once.
 ///
@@ -44,15 +46,17 @@ const DECODING: u64 = 256 * 3;
 const UNDER_WAY: u64 = 3;
 
 impl MemoryPlan {
-    /// The memory of a run of `plan` on a model of such `configs`, with so many `trained` numbers, of which the optimiser keeps
-    /// `state` bytes.
-    pub fn new(
-        config: &TrainConfig,
-        plan: &Plan,
-        configs: &ModelConfigs,
-        trained: u64,
-        state: u64,
-    ) -> Self {
+    /// Works out the memory of a run, of whose base model only the configs and headers are read.
+    ///
+    /// # Errors
+    /// A base model that cannot be read.
+    pub fn open(config: &TrainConfig, plan: &Plan, files: &FilePlan) -> Result<Self, TrainError> {
+        let configs = ModelConfigs::of(&config.model.source())?;
+        Ok(Self::new(config, plan, &configs, files))
+    }
+
+    fn new(config: &TrainConfig, plan: &Plan, configs: &ModelConfigs, files: &FilePlan) -> Self {
+        let (trained, state) = (files.parameters, files.optimizer_bytes);
         let numbers = Parameters::of(configs);
         let bytes = config.model.precision.bytes() as u64;
         let text = numbers.text_encoders as u64 * bytes;
@@ -70,11 +74,19 @@ impl MemoryPlan {
         let adapters = trained * SINGLE * (2 + averages + u64::from(again));
         let activations = activations(config, plan, configs) * bytes.max(2);
         let latents = latents(plan);
-        let largest = plan.buckets.iter().map(|bucket| pixels(bucket.width, bucket.height)).max();
+        let largest = plan
+            .buckets
+            .iter()
+            .map(|bucket| pixels(bucket.width, bucket.height))
+            .max();
         let training = PROGRAM + weights + adapters + state + activations + latents;
         let preparing = PROGRAM + all + largest.unwrap_or(0) * ENCODING * SINGLE;
         let is_drawn = config.preview.every > 0 && !config.preview.prompts.is_empty();
-        let drawn = pixels(config.dataset.resolution.width, config.dataset.resolution.height) * DECODING * SINGLE;
+        let drawn = pixels(
+            config.dataset.resolution.width,
+            config.dataset.resolution.height,
+        ) * DECODING
+            * SINGLE;
         let drawing = if is_drawn {
             PROGRAM + all + adapters + state + latents + drawn
         } else {
@@ -108,7 +120,8 @@ fn activations(config: &TrainConfig, plan: &Plan, configs: &ModelConfigs) -> u64
     let buckets = plan.buckets.iter().map(|bucket| {
         let latents = [bucket.height, bucket.width].map(|side| side as usize / 8);
         let one = Activations::of(&configs.unet, latents, config.model.max_tokens + 2);
-        (one.kept(checkpointing) + UNDER_WAY * one.widest) * bucket.batch_size.min(bucket.pictures.max(1)) as u64
+        (one.kept(checkpointing) + UNDER_WAY * one.widest)
+            * bucket.batch_size.min(bucket.pictures.max(1)) as u64
     });
     buckets.max().unwrap_or(0)
 }

@@ -16,9 +16,14 @@ use lora_data::{Dataset, Exposure, epoch_plan};
 use lora_optim::{Rates, Schedule};
 
 use crate::{
-    Batch, DrawSettings, Event, Feed, FeedAt, Handle, HeldoutLoss, Learner, Objective, Observer,
-    Outcome, Plan, Prompt, RunFolder, StepReport, TrainError, checkpoint::Sources,
-    choosing::Chooser, config::TrainConfig, meter::Meter, reproduce::Ledger,
+    Batch, DrawSettings, EVENT_FORMAT, Event, Feed, FeedAt, Handle, HeldoutLoss, Learner,
+    Objective, Observer, Outcome, Plan, Prompt, RunFolder, RunOrigin, StepReport, TrainError,
+    checkpoint::Sources,
+    choosing::Chooser,
+    config::TrainConfig,
+    meter::{Meter, PassLoss},
+    reproduce::Ledger,
+    resident::{peak_resident, present_resident},
     run::bad_step::not_finite,
 };
 
@@ -50,6 +55,7 @@ pub(crate) struct Run<'a> {
     injected: Injected,
     stopping: bool,
     sources: Sources,
+    origin: RunOrigin,
     /// The epoch that the next step is of, from 1, and how many of its steps are done.
     position: (u64, usize),
     /// What the config's learning rates are multiplied by.
@@ -68,7 +74,10 @@ impl Run<'_> {
             modules,
             parameters,
         } = self.injected;
+        let origin = self.origin.clone();
         self.tell(&Event::Started {
+            format: EVENT_FORMAT,
+            origin: &origin,
             steps: self.plan.steps,
             done: self.outcome.steps,
             modules,
@@ -153,9 +162,8 @@ impl Run<'_> {
         // As in accelerate, a short last group keeps the weight of a full one.
         let batches_of_a_step = self.config.train.accumulation.get() as u64;
         let weight = 1.0 / batches_of_a_step as f64;
-        let mut losses = Vec::with_capacity(batches.len());
+        let mut passes = Vec::with_capacity(batches.len());
         let first_pass = self.outcome.steps * batches_of_a_step;
-        let mut timesteps = Vec::new();
         let at = FeedAt {
             epoch,
             step: self.outcome.steps,
@@ -169,23 +177,29 @@ impl Run<'_> {
             let batches: Vec<Batch> = batches.collect::<Result<_, _>>()?;
             let pass = first_pass + (round * self.learner.workers()) as u64;
             let objective = self.objective.as_ref();
-            losses.extend(
-                self.learner
-                    .accumulate_each(objective, &batches, pass, weight),
-            );
-            timesteps.extend(batches.into_iter().flat_map(|batch| batch.timesteps));
+            let losses = self
+                .learner
+                .accumulate_each(objective, &batches, pass, weight);
+            let told = losses.into_iter().zip(batches);
+            passes.extend(told.map(|(losses, batch)| PassLoss {
+                losses,
+                timesteps: batch.timesteps,
+            }));
         }
-        let (loss, norm) = (Tensor::cat(losses, 0).mean(), self.learner.clip());
+        let means = passes.iter().map(|pass| pass.losses.clone().mean());
+        let loss = Tensor::cat(means.collect(), 0).mean();
+        let norm = self.learner.clip();
         if self.config.train.max_bad_steps > 0 {
             // host sync here
             if let Some(numbers) = not_finite(&loss, norm.as_ref()) {
-                return self.skip(numbers, batches, timesteps);
+                let timesteps = passes.into_iter().flat_map(|pass| pass.timesteps);
+                return self.skip(numbers, batches, timesteps.collect());
             }
             self.bad_in_a_row = 0;
         }
         let rates = self.present_rates(self.outcome.steps);
         self.learner.update(&rates)?;
-        self.meter.record(loss, norm);
+        self.meter.record(loss, norm, passes);
         Ok(())
     }
 
@@ -214,16 +228,23 @@ impl Run<'_> {
         self.outcome.loss = reading.smooth_loss;
         self.outcome.training_seconds += reading.seconds_per_step * pending;
         let left = reading.seconds_per_step * (steps - step) as f64;
+        let rates = self.present_rates(step.saturating_sub(1));
         let report = StepReport {
             step,
             steps,
             epoch: self.outcome.epochs,
             loss: reading.loss,
             smooth_loss: reading.smooth_loss,
+            balanced_loss: reading.balanced_loss,
+            loss_by_timestep: reading.loss_by_timestep,
             grad_norm: reading.grad_norm,
-            learning_rate: self.present_rates(step.saturating_sub(1)).at("lora_unet"),
+            learning_rate: rates.at("lora_unet"),
+            text_learning_rate: self.config.trains_text().then(|| rates.at("lora_te")),
             steps_per_second: reading.seconds_per_step.recip(),
+            pictures_per_second: reading.pictures_per_step / reading.seconds_per_step,
             left: Duration::from_secs_f64(left),
+            resident_bytes: present_resident(),
+            peak_resident_bytes: peak_resident(),
         };
         self.tell(&Event::Stepped(&report))
     }

@@ -2,15 +2,20 @@ mod possession;
 mod progress;
 
 use std::{
-    fs::{self, File},
-    io::{self, Seek, SeekFrom, Write},
+    collections::BTreeMap,
+    fs, io,
+    io::Write,
     path::{Path, PathBuf},
 };
 
 use atomic_file::{TEMPORARY_PREFIX, WriteError, write_atomically};
 use lora_data::FolderLock;
 
-use crate::{Event, config::TrainConfig};
+use crate::{
+    Event,
+    config::TrainConfig,
+    log::{self, Logs},
+};
 pub use possession::RunFolderError;
 
 /// A copy of the file of the epoch that ranks first.
@@ -19,14 +24,13 @@ pub(crate) const BEST_FILE: &str = "best.safetensors";
 /// The folder of pictures drawn to compare the saved files.
 const CHOOSING: &str = "choosing";
 
-/// The folder of one run: saved files, `previews/`, `metrics.jsonl` and `resolved.toml`, the config with all its defaults
-/// and with absolute paths.
+/// The folder of one run: saved files, `previews/`, logs (`metrics.jsonl` and what `[log]` asks for) and `resolved.toml`, the
+/// config with all its defaults and with absolute paths.
 #[derive(Debug)]
 pub struct RunFolder {
     path: PathBuf,
     name: String,
-    /// The log; `None` where nothing is written.
-    metrics: Option<File>,
+    logs: Logs,
     /// Nobody else writes to the folder.
     _lock: Option<FolderLock>,
 }
@@ -61,7 +65,10 @@ impl RunFolder {
             move |source| WriteError { path, source }
         };
         let folder = Self {
-            metrics: Some(Self::open(&path, config, overwrite).map_err(at(&path))?),
+            logs: {
+                Self::open(&path, config, overwrite).map_err(at(&path))?;
+                Logs::create(&path, &config.log)?
+            },
             path,
             name: config.output.name.clone(),
             _lock: Some(lock),
@@ -70,38 +77,29 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// Goes on in the folder of a run, whose `metrics.jsonl` is cut to the length that it had at the checkpoint: what was
-    /// told after that will be told again.
+    /// Goes on in the folder of a run, whose logs are cut to the lengths that they had at the checkpoint: what was told
+    /// after that will be told again.
     ///
     /// # Errors
     /// When another run writes to the folder, or it cannot be written to.
-    pub(crate) fn resume(config: &TrainConfig, metrics: u64) -> Result<Self, RunFolderError> {
+    pub(crate) fn resume(
+        config: &TrainConfig,
+        logs: &BTreeMap<String, u64>,
+    ) -> Result<Self, RunFolderError> {
         let path = config.output.folder.clone();
         let lock = possession::take(&path)?;
-        let log = path.join("metrics.jsonl");
-        let open = || {
+        let ready = || {
             create_folders(&path, config)?;
-            sweep(&path)?;
-            let mut file = File::options()
-                .create(true)
-                .write(true)
-                .truncate(false)
-                .open(&log)?;
-            if file.metadata()?.len() > metrics {
-                file.set_len(metrics)?;
-            }
-            file.seek(SeekFrom::End(0))?;
-            Ok(file)
+            sweep(&path)
         };
-        let metrics = open().map_err(|source| WriteError {
-            path: log.clone(),
+        ready().map_err(|source| WriteError {
+            path: path.clone(),
             source,
         })?;
-        let name = config.output.name.clone();
         let folder = Self {
+            logs: Logs::go_on(&path, &config.log, logs)?,
             path,
-            name,
-            metrics: Some(metrics),
+            name: config.output.name.clone(),
             _lock: Some(lock),
         };
         folder.write("resolved.toml", config.absolute().to_toml().as_bytes())?;
@@ -113,31 +111,23 @@ impl RunFolder {
         Self {
             path: config.output.folder.clone(),
             name: config.output.name.clone(),
-            metrics: None,
+            logs: Logs::default(),
             _lock: None,
         }
     }
 
-    /// Length of `metrics.jsonl`, all of which is on the disk then.
+    /// Lengths of the logs by name, all of which are on the disk then.
     ///
     /// # Errors
     /// [`WriteError`] with the path.
-    pub(crate) fn metrics_length(&mut self) -> Result<u64, WriteError> {
-        let Some(metrics) = &self.metrics else {
-            return Ok(0);
-        };
-        let length = metrics.sync_all().and_then(|()| metrics.metadata());
-        length.map(|file| file.len()).map_err(|source| WriteError {
-            path: self.path.join("metrics.jsonl"),
-            source,
-        })
+    pub(crate) fn log_lengths(&mut self) -> Result<BTreeMap<String, u64>, WriteError> {
+        self.logs.lengths()
     }
 
-    fn open(path: &Path, config: &TrainConfig, overwrite: bool) -> io::Result<File> {
+    fn open(path: &Path, config: &TrainConfig, overwrite: bool) -> io::Result<()> {
         create_folders(path, config)?;
         sweep(path)?;
-        Self::make_room(path, config, overwrite)?;
-        File::create(path.join("metrics.jsonl"))
+        Self::make_room(path, config, overwrite)
     }
 
     /// Removes what an earlier run left, if the config allows it.
@@ -223,20 +213,12 @@ impl RunFolder {
         write_atomically(path, |file| file.write_all(bytes))
     }
 
-    /// Appends an event to `metrics.jsonl`.
+    /// Appends an event to the logs.
     ///
     /// # Errors
     /// [`WriteError`] with the path.
     pub fn log(&mut self, event: &Event<'_>) -> Result<(), WriteError> {
-        let Some(metrics) = &mut self.metrics else {
-            return Ok(());
-        };
-        let mut line = serde_json::to_vec(event).unwrap_or_default();
-        line.push(b'\n');
-        metrics.write_all(&line).map_err(|source| WriteError {
-            path: self.path.join("metrics.jsonl"),
-            source,
-        })
+        self.logs.note(event)
     }
 }
 
@@ -272,9 +254,10 @@ fn sweep(folder: &Path) -> io::Result<()> {
 /// The files that a run of that name, or any run's log, previews and checkpoints, left in the folder; by name.
 fn earlier_files(folder: &Path, name: &str) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    let is_own =
-        |file: &str| ["metrics.jsonl", BEST_FILE].contains(&file) || is_saved_file(file, name);
+    let is_own = |file: &str| file == BEST_FILE || is_saved_file(file, name);
     let of_step = |file: &str| file.starts_with("step");
+    let logs = log::FILES.map(|file| folder.join(file));
+    files.extend(logs.into_iter().filter(|file| file.is_file()));
     for (folder, is_ours) in [
         (folder.to_path_buf(), &is_own as &dyn Fn(&str) -> bool),
         (folder.join("previews"), &of_step),

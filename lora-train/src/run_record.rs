@@ -1,39 +1,59 @@
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Comparison, Event, Outcome,
-    picture::{ChoosingChart, FilmStrip, Frame, LossCurve},
+    BadStep, Comparison, Event, Outcome, RunOrigin, StepReport,
+    picture::{ChoosingChart, FilmStrip, Frame, LossCurve, TimestepChart},
 };
 
 /// The course of a run, gathered from its events: what the report at its end is made of.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunRecord {
+    origin: Option<RunOrigin>,
     curve: LossCurve,
     /// What comparing the files of epochs told, by step.
     compared: Vec<(u64, Comparison)>,
+    by_timestep: TimestepChart,
+    /// Steps whose numbers went wrong.
+    bad: Vec<BadStep>,
+    files: Vec<SavedFile>,
     /// Preview files by step.
     previews: Vec<(u64, Vec<PathBuf>)>,
+    last: Option<StepReport>,
+    /// Pictures shown, a picture counting each time.
+    shown: f64,
+    peak_resident: Option<u64>,
+}
+
+/// A LoRA file that the run wrote.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SavedFile {
+    /// Steps done by then.
+    pub step: u64,
+    /// Its name in the run folder.
+    pub name: PathBuf,
+    /// SHA-256 of the file, in hexadecimal.
+    pub sha256: String,
 }
 
 impl RunRecord {
     /// Takes note of an event.
     pub fn note(&mut self, event: &Event<'_>) {
         match *event {
-            Event::Stepped(report) => {
-                self.stepped(report.step, (report.loss, report.learning_rate));
-            }
+            Event::Started { origin, .. } => self.origin = Some(origin.clone()),
+            Event::Stepped(report) => self.stepped(report.clone()),
+            Event::Skipped(bad) => self.bad.push(bad.clone()),
             Event::Measured { step, heldout_loss } => self.curve.heldout.push((step, heldout_loss)),
             Event::Compared { step, comparison } => self.compared.push((step, comparison.clone())),
-            Event::Saved { step, path, .. } => self.saved(step, path),
+            Event::Saved {
+                step, path, sha256, ..
+            } => self.saved(step, path, sha256),
             Event::Sampled { step, image, .. } => self.sampled(step, image.to_path_buf()),
             Event::Paused { .. }
             | Event::Resumed { .. }
             | Event::RatesScaled { .. }
-            | Event::Skipped(_)
-            | Event::Started { .. }
             | Event::Cached { .. }
             | Event::Finished(_) => {}
         }
@@ -46,43 +66,52 @@ impl RunRecord {
             .lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
         for event in events {
-            let step = event["step"].as_u64();
-            let number = |name: &str| event[name].as_f64();
-            let path = |name: &str| event[name].as_str().map(PathBuf::from);
-            match (event["event"].as_str(), step) {
-                (Some("stepped"), Some(step)) => {
-                    let told = number("loss").zip(number("learning_rate"));
-                    self.stepped(step, told.unwrap_or_default());
-                }
-                (Some("measured"), Some(step)) => {
-                    let loss = number("heldout_loss");
-                    self.curve.heldout.extend(loss.map(|loss| (step, loss)));
-                }
-                (Some("compared"), Some(step)) => {
-                    let comparison = Comparison::deserialize(&event).ok();
-                    self.compared.extend(comparison.map(|told| (step, told)));
-                }
-                (Some("saved"), Some(step)) => {
-                    path("path")
-                        .map(|path| self.saved(step, &path))
-                        .unwrap_or_default();
-                }
-                (Some("sampled"), Some(step)) => {
-                    path("image")
-                        .map(|image| self.sampled(step, image))
-                        .unwrap_or_default();
-                }
-                _ => {}
-            }
+            // What cannot be read is passed over.
+            let _ = self.note_value(&event);
         }
     }
 
-    fn stepped(&mut self, step: u64, (loss, learning_rate): (f64, f64)) {
-        self.curve.points.push((step, loss));
-        self.curve.learning_rate.push((step, learning_rate));
+    fn note_value(&mut self, event: &Value) -> Option<()> {
+        let step = event["step"].as_u64();
+        let text = |name: &str| event[name].as_str();
+        match text("event")? {
+            "started" => self.origin = Some(RunOrigin::deserialize(&event["origin"]).ok()?),
+            "stepped" => self.stepped(StepReport::deserialize(event).ok()?),
+            "skipped" => self.bad.push(BadStep::deserialize(event).ok()?),
+            "measured" => {
+                let loss = event["heldout_loss"].as_f64()?;
+                self.curve.heldout.push((step?, loss));
+            }
+            "compared" => {
+                let comparison = Comparison::deserialize(event).ok()?;
+                self.compared.push((step?, comparison));
+            }
+            "saved" => self.saved(step?, Path::new(text("path")?), text("sha256")?),
+            "sampled" => self.sampled(step?, text("image")?.into()),
+            _ => {}
+        }
+        Some(())
     }
 
-    fn saved(&mut self, step: u64, path: &Path) {
+    fn stepped(&mut self, report: StepReport) {
+        let step = report.step;
+        let before = self.last.as_ref().map_or(0, |report| report.step);
+        let taken = step.saturating_sub(before) as f64;
+        if report.steps_per_second > 0.0 {
+            self.shown += taken * report.pictures_per_second / report.steps_per_second;
+        }
+        self.peak_resident = self.peak_resident.max(report.peak_resident_bytes);
+        self.curve.points.push((step, report.loss));
+        let balanced = report.balanced_loss.map(|loss| (step, loss));
+        self.curve.balanced.extend(balanced);
+        self.curve.learning_rate.push((step, report.learning_rate));
+        self.by_timestep
+            .points
+            .push((step, report.loss_by_timestep));
+        self.last = Some(report);
+    }
+
+    fn saved(&mut self, step: u64, path: &Path, sha256: &str) {
         let name = path.file_stem().unwrap_or_default();
         let name = name.to_string_lossy().into_owned();
         // The last file has the contents of the last numbered one: one mark is enough.
@@ -94,6 +123,13 @@ impl RunRecord {
         {
             self.curve.saved.push((step, name));
         }
+        let name = PathBuf::from(path.file_name().unwrap_or(path.as_os_str()));
+        self.files.retain(|file| file.name != name);
+        self.files.push(SavedFile {
+            step,
+            name,
+            sha256: sha256.to_owned(),
+        });
     }
 
     fn sampled(&mut self, step: u64, image: PathBuf) {
@@ -101,6 +137,11 @@ impl RunRecord {
             Some((last, images)) if *last == step => images.push(image),
             _ => self.previews.push((step, vec![image])),
         }
+    }
+
+    /// What the run is made from, and where.
+    pub fn origin(&self) -> Option<&RunOrigin> {
+        self.origin.as_ref()
     }
 
     /// The loss over the steps.
@@ -120,6 +161,36 @@ impl RunRecord {
         is_measured.then_some(chart)
     }
 
+    /// The loss of each stretch of timesteps over the steps.
+    pub fn by_timestep(&self) -> &TimestepChart {
+        &self.by_timestep
+    }
+
+    /// The steps whose numbers went wrong.
+    pub fn bad_steps(&self) -> &[BadStep] {
+        &self.bad
+    }
+
+    /// The files that were saved, each as it was at last.
+    pub fn files(&self) -> &[SavedFile] {
+        &self.files
+    }
+
+    /// The last report.
+    pub fn last_report(&self) -> Option<&StepReport> {
+        self.last.as_ref()
+    }
+
+    /// Pictures shown in all steps that were reported, a picture counting each time.
+    pub fn pictures_shown(&self) -> f64 {
+        self.shown
+    }
+
+    /// The most memory of the host that the process had, in bytes, where the system tells it.
+    pub fn peak_resident(&self) -> Option<u64> {
+        self.peak_resident
+    }
+
     /// Reads at most `most` of the previews back from their files, evenly spaced.
     ///
     /// # Errors
@@ -131,6 +202,7 @@ impl RunRecord {
         };
         let mut strip = FilmStrip {
             frames: self.previews.iter().map(blank).collect(),
+            ..FilmStrip::default()
         }
         .thinned(most);
         for frame in &mut strip.frames {
@@ -145,12 +217,15 @@ impl RunRecord {
 
 #[cfg(test)]
 mod tests {
-    use std::{path::Path, time::Duration};
+    use std::path::Path;
 
     use image::RgbImage;
 
     use super::*;
-    use crate::StepReport;
+    use crate::{
+        EVENT_FORMAT,
+        event::tests::{origin, report},
+    };
 
     #[test]
     fn events_become_curve_and_strip() {
@@ -161,6 +236,14 @@ mod tests {
             log += &serde_json::to_string(event).expect("JSON");
             log.push('\n');
         };
+        note(&Event::Started {
+            format: EVENT_FORMAT,
+            origin: &origin(),
+            steps: 20,
+            done: 0,
+            modules: 1,
+            parameters: 2,
+        });
         note(&Event::Measured {
             step: 0,
             heldout_loss: 0.2,
@@ -179,23 +262,29 @@ mod tests {
             step: 10,
             comparison: &comparison,
         });
-        let report = StepReport {
-            step: 10,
-            steps: 20,
-            epoch: 1,
-            loss: 0.1,
-            smooth_loss: 0.12,
-            grad_norm: 1.0,
-            learning_rate: 1e-3,
-            steps_per_second: 2.0,
-            left: Duration::from_secs(5),
+        note(&Event::Stepped(&report()));
+        note(&Event::Stepped(&StepReport {
+            step: 15,
+            balanced_loss: None,
+            peak_resident_bytes: None,
+            ..report()
+        }));
+        let bad = BadStep {
+            step: 16,
+            in_a_row: 1,
+            loss: "NaN".to_owned(),
+            grad_norm: "inf".to_owned(),
+            layer: None,
+            pictures: vec!["cat.png".into()],
+            timesteps: vec![7],
         };
-        note(&Event::Stepped(&report));
+        note(&Event::Skipped(&bad));
         for name in ["a-000001.safetensors", "a.safetensors"] {
             note(&Event::Saved {
                 step: 20,
                 epoch: 1,
-                path: Path::new(name),
+                path: &folder.path().join(name),
+                sha256: name,
             });
         }
         for step in [10, 20] {
@@ -220,7 +309,21 @@ mod tests {
             (vec![(0, 0.2)], record.compared.clone())
         );
         assert_eq!(RunRecord::default().choosing(&Outcome::default()), None);
-        assert_eq!(record.curve().points, [(10, 0.1)]);
+        assert_eq!(record.origin(), Some(&origin()));
+        assert_eq!(record.curve().points, [(10, 0.1), (15, 0.1)]);
+        assert_eq!(record.curve().balanced, [(10, 0.3)]);
+        assert_eq!(record.by_timestep().points[1].1, report().loss_by_timestep);
+        assert_eq!(record.bad_steps(), [bad]);
+        // Four pictures a step.
+        assert!((record.pictures_shown() - 60.0).abs() < 1e-9);
+        assert_eq!(record.peak_resident(), Some(1 << 21));
+        let files = record.files().iter();
+        let files: Vec<_> = files
+            .map(|file| (file.step, file.sha256.as_str()))
+            .collect();
+        let expected = ["a-000001.safetensors", "a.safetensors"];
+        assert_eq!(files, expected.map(|name| (20, name)));
+        assert_eq!(record.files()[1].name, Path::new("a.safetensors"));
         assert_eq!(record.curve().heldout, [(0, 0.2)]);
         assert_eq!(record.curve().saved, [(20, "a-000001".to_owned())]);
         let strip = record.film_strip(9).expect("read");

@@ -8,7 +8,8 @@ use anyhow::bail;
 use atomic_file::write_atomically;
 use clap::Args;
 use lora_train::{
-    EpochListing, FilePlan, Plan as RunPlan, TimePlan, config::TrainConfig, picture::plan_page,
+    EpochListing, FilePlan, MemoryPlan, Plan as RunPlan, TimePlan, config::TrainConfig,
+    picture::plan_page,
 };
 use serde::Serialize;
 
@@ -65,6 +66,7 @@ struct Document<'a> {
     #[serde(flatten)]
     plan: &'a RunPlan,
     files: &'a FilePlan,
+    memory: &'a MemoryPlan,
     #[serde(skip_serializing_if = "Option::is_none")]
     time: Option<&'a TimePlan>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,17 +90,19 @@ impl Plan {
             None => None,
         };
         let files = FilePlan::open(&config, &plan)?;
+        let memory = MemoryPlan::open(&config, &plan, &files)?;
         let time = self.measure.map(|steps| TimePlan::measure(&config, steps));
         let time = time.transpose()?;
         if self.json {
             printer.document(&Document {
                 plan: &plan,
                 files: &files,
+                memory: &memory,
                 time: time.as_ref(),
                 epoch: epoch.as_ref(),
             });
         } else {
-            let mut lines = text(&config, &plan, &files, self.all);
+            let mut lines = text(&config, &plan, (&files, &memory), self.all);
             lines.extend(time.iter().flat_map(forecast_text::time));
             lines.extend(epoch.iter().flat_map(plan_text::epoch));
             printer.result(&lines.join("\n"));
@@ -115,7 +119,12 @@ fn write_page(config: &TrainConfig, plan: &RunPlan, path: &Path) -> anyhow::Resu
     Ok(())
 }
 
-fn text(config: &TrainConfig, plan: &RunPlan, files: &FilePlan, all: bool) -> Vec<String> {
+fn text(
+    config: &TrainConfig,
+    plan: &RunPlan,
+    (files, memory): (&FilePlan, &MemoryPlan),
+    all: bool,
+) -> Vec<String> {
     let longest = plan.pictures.iter().max_by_key(|picture| picture.tokens);
     let mut lines = vec![
         format!("model {}", config.model.path.display()),
@@ -123,6 +132,7 @@ fn text(config: &TrainConfig, plan: &RunPlan, files: &FilePlan, all: bool) -> Ve
         plan_text::steps(config, plan),
         plan_text::files(config, plan),
         forecast_text::sizes(files),
+        forecast_text::memory(memory),
         plan_text::adapters(config),
         format!("resolution {}", config.dataset.resolution),
     ];

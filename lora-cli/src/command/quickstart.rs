@@ -11,7 +11,7 @@ use lora_train::{
 };
 
 use crate::{
-    cli::End,
+    cli::{COMMIT, End},
     grid_progress::PictureProgress,
     printer::Printer,
     starter,
@@ -76,6 +76,7 @@ impl Quickstart {
             outcome: &outcome,
             record: &record,
             grid: grid.as_ref(),
+            commit: COMMIT,
         };
         let summary = report.write()?;
         if self.json {

@@ -6,7 +6,11 @@ use lora_train::{
 };
 
 use crate::{
-    cli::End, interrupt, plan_text, plan_text::left_table, printer::Printer, progress::Progress,
+    cli::{COMMIT, End},
+    interrupt, plan_text,
+    plan_text::left_table,
+    printer::Printer,
+    progress::Progress,
 };
 
 const EXAMPLES: &str = "\
@@ -59,6 +63,7 @@ impl Reproduce {
             outcome: &outcome,
             record: &progress.into_record(),
             grid: None,
+            commit: COMMIT,
         };
         report.write()?;
         let Some(comparison) = comparison else {

@@ -4,7 +4,7 @@ use clap::Args;
 use lora_train::{Resume, RunReport};
 
 use crate::{
-    cli::End,
+    cli::{COMMIT, End},
     printer::Printer,
     run_file::RunFile,
     training::{self, Finished},
@@ -22,8 +22,8 @@ happened; without one it begins anew. Checkpoints are written with every saved e
 checkpoint.every steps.
 
 Ctrl-C finishes the step, saves and ends with code 130; pressed again it leaves at once. The run
-folder gets the saved files, previews, metrics.jsonl, resolved.toml, loss.png, report.json and
-index.html.";
+folder gets the saved files, previews, metrics.jsonl, metrics.csv, tensorboard/, resolved.toml,
+loss.png, loss-by-timestep.png, previews.png, report.json and index.html.";
 
 /// Train a LoRA as a config file says
 #[derive(Args, Debug)]
@@ -64,6 +64,7 @@ impl Train {
             outcome: &outcome,
             record: &record,
             grid: None,
+            commit: COMMIT,
         };
         let summary = report.write()?;
         if !self.json {

@@ -56,6 +56,10 @@ fn a_short_quickstart_learns_and_leaves_everything_behind() {
 
     for name in [
         "loss.png",
+        "loss-by-timestep.png",
+        "previews.png",
+        "metrics.csv",
+        "tensorboard/events.out.tfevents.0.lora",
         "grid.png",
         "index.html",
         "run.toml",

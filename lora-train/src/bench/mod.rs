@@ -3,7 +3,6 @@
 mod load;
 mod parameters;
 mod processor;
-mod resident;
 mod seeded_file;
 mod soak;
 mod step;
@@ -11,8 +10,9 @@ mod step;
 pub use load::LoadReport;
 pub use parameters::Parameters;
 pub use processor::processor_seconds;
-pub use resident::{forget_peak_resident, peak_resident, resident};
 pub use seeded_file::{SeededFileError, write_seeded_file};
 pub use soak::{Soak, SoakReport, SoakSample};
 pub(crate) use step::median;
 pub use step::{StepBench, StepBenchError, StepReport};
+
+pub use crate::resident::{forget_peak_resident, peak_resident, present_resident};

@@ -2,7 +2,7 @@ use std::{num::NonZeroU64, time::Instant};
 
 use serde::Serialize;
 
-use super::resident;
+use super::present_resident;
 use crate::{Event, Flow, Plan, RunRecord, TrainError, Trainer, config::TrainConfig};
 
 /// A run so long that whatever memory it does not give back shows.
@@ -64,7 +64,7 @@ impl Soak {
             let looks = samples.len() as u64;
             if let Event::Stepped(report) = event
                 && report.step >= (looks + 1) * every
-                && let Some(resident) = resident()
+                && let Some(resident) = present_resident()
             {
                 let step = report.step;
                 let sample = SoakSample { step, resident };

@@ -3,7 +3,7 @@ use std::{collections::BTreeMap, fmt};
 use super::Sources;
 
 /// Settings that do not change what is learnt.
-const HARMLESS: [&str; 16] = [
+const HARMLESS: [&str; 17] = [
     "output.",
     "preview.",
     "heldout.folder",
@@ -13,6 +13,7 @@ const HARMLESS: [&str; 16] = [
     "heldout.noise",
     "choose.",
     "checkpoint.",
+    "log.",
     "lint.",
     "cache.",
     "train.log_every",

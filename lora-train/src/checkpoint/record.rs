@@ -1,8 +1,10 @@
+use std::collections::BTreeMap;
+
 use burn::tensor::TensorData;
 use serde::{Deserialize, Serialize};
 
 use super::Sources;
-use crate::Outcome;
+use crate::{Outcome, timestep_loss::TimestepLoss};
 
 /// Raised when older versions could not go on from a checkpoint.
 const VERSION: u32 = 1;
@@ -29,8 +31,8 @@ pub(crate) struct Standing {
     pub(crate) steps_of_epoch: usize,
     /// When the run was started, in seconds since 1970.
     pub(crate) started_at: f64,
-    /// Length of `metrics.jsonl`.
-    pub(crate) metrics: u64,
+    /// Lengths of the logs, by their names in the run folder.
+    pub(crate) logs: BTreeMap<String, u64>,
     pub(crate) meter: MeterRecord,
     /// What the config's learning rates are multiplied by.
     pub(crate) rate_factor: f64,
@@ -45,6 +47,9 @@ pub(crate) struct MeterRecord {
     pub(crate) settled_norm: f64,
     /// Sum and weight of the smoothed loss.
     pub(crate) smooth: [f64; 2],
+    /// Sums and weights of the smoothed losses of stretches of timesteps.
+    #[serde(default)]
+    pub(crate) by_timestep: TimestepLoss,
 }
 
 impl Record {

@@ -8,6 +8,7 @@ mod differences;
 mod ema;
 mod heldout;
 mod lint;
+mod log;
 mod loss_type;
 mod model;
 mod objective;
@@ -28,6 +29,7 @@ pub use choose::ChooseConfig;
 pub use ema::EmaConfig;
 pub use heldout::HeldoutConfig;
 pub use lint::LintConfig;
+pub use log::LogConfig;
 pub use lora_core::adapter::LoraSpec;
 pub use lora_data::DatasetConfig;
 pub use lora_optim::{OptimizerConfig, Schedule, ScheduleConfig, ScheduleKind, Warmup};
@@ -67,6 +69,8 @@ pub struct TrainConfig {
     pub output: OutputConfig,
     /// What a run puts down to be able to go on.
     pub checkpoint: CheckpointConfig,
+    /// Logs beside `metrics.jsonl`.
+    pub log: LogConfig,
     /// Pictures drawn on the way.
     pub preview: PreviewConfig,
     /// Pictures that are kept out of training to measure by.

@@ -27,7 +27,7 @@ use Rule::{Choice, Count, Elsewhere, Flag, NotNeeded, NotSupported, Number, Stre
 
 const ONE_DEVICE: &str = "a run uses one device";
 const NO_UPLOADS: &str = "nothing is uploaded; the files lie in output.folder";
-const LOGS: &str = "every run writes metrics.jsonl, loss.png and index.html to output.folder";
+const LOGS: &str = "every run writes metrics.jsonl, metrics.csv, tensorboard/, loss.png and index.html to output.folder";
 const LOADER: &str = "pictures are loaded without such a setting";
 const ATTENTION: &str = "how attention is computed depends on the device";
 const STATES: &str =

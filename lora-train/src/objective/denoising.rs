@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{Batch, config::ObjectiveConfig};
 
-/// The denoising loss of Stable Diffusion: the mean over the batch of each picture's weighted mean error.
+/// The denoising loss of Stable Diffusion: each picture's weighted mean error.
 #[derive(Clone, Debug)]
 pub struct Denoising {
     schedule: NoiseSchedule,
@@ -100,6 +100,6 @@ impl Objective for Denoising {
             })
             .collect();
         let weights = TensorData::new(weights, [batch.timesteps.len()]);
-        (errors * Tensor::from_data(weights, &batch.latents.device())).mean()
+        errors * Tensor::from_data(weights, &batch.latents.device())
     }
 }

@@ -17,6 +17,9 @@ use crate::Batch;
 
 /// The one place where the loss is defined: noise, target, weighting.
 pub trait Objective: Send + Sync {
-    /// The loss of a batch, one number on the device, differentiable in the model's adapters.
+    /// The loss of each item of a batch, `[batch]`, or one number, `[1]`, where it is defined for all of them only.
+    ///
+    /// On the device and differentiable in the model's adapters. The mean is what is learnt from; what a run tells of the
+    /// loss by timestep needs the items.
     fn loss(&self, model: &BaseModel, batch: &Batch) -> Tensor<1>;
 }

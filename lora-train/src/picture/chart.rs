@@ -4,6 +4,7 @@ mod choosing;
 mod legend;
 mod pen;
 mod rates;
+mod timesteps;
 
 use plotters::chart::DualCoordChartContext;
 use plotters::coord::Shift;
@@ -12,7 +13,7 @@ use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, VPos};
 
 use super::label::elide_middle;
-use super::palette::{HELD_OUT, INK, LOSS, MUTED, PAPER, RATE, RULE};
+use super::palette::{BALANCED, HELD_OUT, INK, LOSS, MUTED, PAPER, RATE, RULE};
 use super::series::Series;
 use super::surface::Surface;
 use super::typeface::Typeface;
@@ -20,6 +21,7 @@ pub(super) use choosing::draw_choosing;
 pub(super) use pen::OVERSAMPLING;
 use pen::{HEADING, LABEL, MARGIN, MARKER, anchored, bold, faint, line, px, rate, rgb, size, text};
 pub(super) use rates::draw_rates;
+pub(super) use timesteps::draw_timesteps;
 
 /// The names of saved files are cut to this width.
 const MARKER_WIDTH: u32 = 180;
@@ -103,6 +105,10 @@ fn curves(chart: &mut Chart, series: &Series) -> Drawn {
     chart.draw_series(LineSeries::new(
         series.smoothed.iter().copied(),
         line(LOSS, 4),
+    ))?;
+    chart.draw_series(LineSeries::new(
+        series.balanced.iter().copied(),
+        line(BALANCED, 3),
     ))?;
     chart.draw_series(LineSeries::new(
         series.held_out.iter().copied(),

@@ -18,6 +18,8 @@ const HEIGHT: u32 = 640;
 pub struct LossCurve {
     /// Training loss: `(step, loss)`. Drawn faint, with its smoothed course in bold.
     pub points: Vec<(u64, f64)>,
+    /// Training loss in which all stretches of timesteps count the same: `(step, loss)`. Smoothed already.
+    pub balanced: Vec<(u64, f64)>,
     /// Loss over the held-out pictures: `(step, loss)`. The lowest is named.
     pub heldout: Vec<(u64, f64)>,
     /// Saved files: `(step, name)`. Marked on the step axis; names that would overlap are left out.
@@ -60,7 +62,7 @@ impl LossCurve {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::picture::palette::{HELD_OUT, LOSS, RATE};
+    use crate::picture::palette::{BALANCED, HELD_OUT, LOSS, RATE};
     use image::Rgb;
 
     fn curve() -> LossCurve {
@@ -74,6 +76,7 @@ mod tests {
                     )
                 })
                 .collect(),
+            balanced: (1..=30).map(|step| (step * 10, 0.15)).collect(),
             heldout: vec![(0, 0.2175), (100, 0.105), (200, 0.091), (300, 0.0877)],
             saved: (1..=6)
                 .map(|epoch| (epoch * 50, format!("style-{epoch:06}")))
@@ -98,7 +101,12 @@ mod tests {
     fn every_series_leaves_its_colour() {
         let full = curve().render().expect("drawn");
         assert_eq!(full.dimensions(), (WIDTH, HEIGHT));
-        for (name, colour) in [("loss", LOSS), ("held-out", HELD_OUT), ("rate", RATE)] {
+        for (name, colour) in [
+            ("loss", LOSS),
+            ("balanced loss", BALANCED),
+            ("held-out", HELD_OUT),
+            ("rate", RATE),
+        ] {
             assert!(
                 count(&full, colour) > 100,
                 "no {name}: {} pixels",
@@ -111,7 +119,8 @@ mod tests {
         }
         .render()
         .expect("drawn");
-        assert_eq!((count(&bare, HELD_OUT), count(&bare, RATE)), (0, 0));
+        let others = [BALANCED, HELD_OUT, RATE].map(|colour| count(&bare, colour));
+        assert_eq!(others, [0; 3]);
     }
 
     fn differing(a: &LossCurve, b: &LossCurve) -> usize {

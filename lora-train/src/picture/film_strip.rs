@@ -26,6 +26,8 @@ pub struct Frame {
 pub struct FilmStrip {
     /// The frames, first step first.
     pub frames: Vec<Frame>,
+    /// What each row of pictures was drawn from; empty where it is not to be told.
+    pub prompts: Vec<String>,
 }
 
 impl FilmStrip {
@@ -91,6 +93,7 @@ mod tests {
         };
         FilmStrip {
             frames: (0..count).map(frame).collect(),
+            ..FilmStrip::default()
         }
     }
 
@@ -144,7 +147,8 @@ mod tests {
                 frames: vec![Frame {
                     step: 1,
                     pictures: vec![]
-                }]
+                }],
+                ..FilmStrip::default()
             }
             .render()
             .is_empty()

@@ -26,6 +26,7 @@ mod smooth;
 mod stroke;
 mod surface;
 mod tile;
+mod timestep_chart;
 mod typeface;
 
 pub use choosing_chart::ChoosingChart;
@@ -37,3 +38,4 @@ pub use page::{PageError, Report, contact_page, grid_page, plan_page, report_pag
 pub use png::PngError;
 pub use rate_chart::RateChart;
 pub use sheet::{SheetError, SheetFacts, SheetLimits};
+pub use timestep_chart::TimestepChart;

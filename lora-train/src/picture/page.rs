@@ -19,11 +19,12 @@ use super::curve::{CurveError, LossCurve};
 use super::film_strip::FilmStrip;
 use super::grid::{CellError, Grid};
 use super::png::PngError;
-use crate::Plan;
+use super::timestep_chart::TimestepChart;
+use crate::{BadStep, Plan, SavedFile};
 use contact_view::contact_view;
 use grid_view::{grid_view, scale_of};
 use plan_view::PictureView;
-use view::FilmStripView;
+use view::{TimestepView, bad_steps};
 
 /// Why no page could be made.
 #[derive(Debug, thiserror::Error)]
@@ -58,10 +59,18 @@ pub struct Report {
     pub curve: Option<LossCurve>,
     /// What the saved files were measured by.
     pub choosing: Option<ChoosingChart>,
+    /// The course of the loss by timestep.
+    pub by_timestep: TimestepChart,
     /// The previews made while training.
     pub previews: FilmStrip,
     /// The comparison of the saved files.
     pub grid: Option<Grid>,
+    /// Steps whose numbers went wrong.
+    pub bad_steps: Vec<BadStep>,
+    /// The files that were saved.
+    pub files: Vec<SavedFile>,
+    /// What it was made from, and where: `(name, value)`.
+    pub origin: Vec<(String, String)>,
     /// The resolved settings, as text.
     pub settings: String,
 }
@@ -108,7 +117,11 @@ pub fn report_page(report: &Report, writer: impl Write) -> Result<(), PageError>
             title => &report.title,
             lead => &report.lead,
             numbers => &report.numbers,
-            previews => FilmStripView::new(&report.previews)?,
+            previews => view::film_strip(&report.previews)?,
+            by_timestep => TimestepView::new(&report.by_timestep)?,
+            bad_steps => bad_steps(&report.bad_steps),
+            files => &report.files,
+            origin => &report.origin,
             settings => &report.settings,
             curve,
             choosing,
@@ -222,9 +235,28 @@ pub(super) mod tests {
             previews: FilmStrip {
                 frames: vec![Frame {
                     step: 50,
-                    pictures: vec![RgbImage::new(64, 64)],
+                    pictures: vec![RgbImage::new(64, 64), RgbImage::new(64, 64)],
                 }],
+                prompts: vec![HOSTILE.into()],
             },
+            by_timestep: TimestepChart {
+                points: vec![(1, [Some(0.5); 10]), (2, [Some(0.25); 10])],
+            },
+            bad_steps: vec![BadStep {
+                step: 7,
+                in_a_row: 1,
+                loss: "NaN".into(),
+                grad_norm: "inf".into(),
+                layer: Some(HOSTILE.into()),
+                pictures: vec![Path::new("folder").join(HOSTILE)],
+                timesteps: vec![321],
+            }],
+            files: vec![SavedFile {
+                step: 50,
+                name: HOSTILE.into(),
+                sha256: "f".repeat(64),
+            }],
+            origin: vec![(HOSTILE.into(), HOSTILE.into())],
             grid: Some(grid(folder)),
             settings: HOSTILE.into(),
         }
@@ -302,8 +334,11 @@ pub(super) mod tests {
         let (_folder, [grid, report]) = pages();
         let count = |page: &str| page.matches("src=\"data:image/").count();
         assert_eq!(count(&grid), 4);
-        assert_eq!(count(&report), 4 + 1 + 1 + 1);
-        assert!(report.contains("step 50"));
+        assert_eq!(count(&report), 4 + 1 + 1 + 2);
+        assert_eq!(report.matches("<figcaption>step 50").count(), 2);
+        for told in ["−50 %", "321", "inf", &"f".repeat(64)] {
+            assert!(report.contains(told), "no {told}");
+        }
         // The small picture is whole in its cells; the large one, in two cells, is enlarged from one place.
         let large = grid.matches(">data:image/jpeg;base64,").count();
         assert_eq!((large, grid.matches(" id=\"grid-0-1\"").count()), (1, 1));

@@ -16,6 +16,7 @@ const NEAR_ZERO: f64 = 0.5;
 pub(super) struct Series<'a> {
     pub(super) raw: Vec<(f64, f64)>,
     pub(super) smoothed: Vec<(f64, f64)>,
+    pub(super) balanced: Vec<(f64, f64)>,
     pub(super) held_out: Vec<(f64, f64)>,
     pub(super) rate: Vec<(f64, f64)>,
     pub(super) saved: Vec<(f64, &'a str)>,
@@ -33,6 +34,7 @@ impl<'a> Series<'a> {
         Self {
             smoothed: smooth(&raw),
             raw,
+            balanced: finite(&curve.balanced),
             held_out: finite(&curve.heldout),
             rate: finite(&curve.learning_rate),
             saved,
@@ -44,6 +46,7 @@ impl<'a> Series<'a> {
         let points = self
             .raw
             .iter()
+            .chain(&self.balanced)
             .chain(&self.held_out)
             .chain(&self.rate)
             .map(|point| point.0);
@@ -55,7 +58,7 @@ impl<'a> Series<'a> {
         }
     }
 
-    /// The losses worth seeing: all of the smoothed and held-out ones, and all but the extremes of the raw ones.
+    /// The losses worth seeing: all of the smoothed, balanced and held-out ones, and all but the extremes of the raw ones.
     pub(super) fn losses(&self) -> Range<f64> {
         let mut sorted: Vec<f64> = self.raw.iter().map(|point| point.1).collect();
         sorted.sort_by(f64::total_cmp);
@@ -64,6 +67,7 @@ impl<'a> Series<'a> {
         let drawn = self
             .smoothed
             .iter()
+            .chain(&self.balanced)
             .chain(&self.held_out)
             .map(|point| point.1);
         let losses = || spanned.clone().chain(drawn.clone());
@@ -98,7 +102,7 @@ impl<'a> Series<'a> {
     }
 }
 
-fn finite(points: &[(u64, f64)]) -> Vec<(f64, f64)> {
+pub(super) fn finite(points: &[(u64, f64)]) -> Vec<(f64, f64)> {
     let mut points: Vec<_> = points
         .iter()
         .filter(|point| point.1.is_finite())

@@ -30,7 +30,7 @@ impl Run<'_> {
             epoch: self.position.0,
             steps_of_epoch: self.position.1,
             started_at: self.facts.training_started_at,
-            metrics: self.folder.metrics_length()?,
+            logs: self.folder.log_lengths()?,
             meter: self.meter.record_of(),
             rate_factor: self.rate_factor,
         };
@@ -87,7 +87,7 @@ pub(super) fn open(config: &TrainConfig, resume: Option<&Resume>, sources: &Sour
     };
     let checkpoint = found(config, resume, sources)?;
     let folder = match &checkpoint {
-        Some(checkpoint) => RunFolder::resume(config, checkpoint.record.standing.metrics)?,
+        Some(checkpoint) => RunFolder::resume(config, &checkpoint.record.standing.logs)?,
         None => RunFolder::begin_again(config)?,
     };
     Ok((folder, checkpoint))

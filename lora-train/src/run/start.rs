@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     DrawSettings, Event, Feed, Flow, Handle, Learner, Observer, Outcome, PlanError, Prompt, Resume,
-    TrainError, Trainer,
+    RunOrigin, TrainError, Trainer,
     checkpoint::Sources,
     choosing::Chooser,
     config::TrainConfig,
@@ -83,6 +83,7 @@ impl<'a> Run<'a> {
         }
         let ledger = Ledger::new(&config, sources.clone(), facts.training_started_at)
             .of_config_alone(from_config);
+        let origin = RunOrigin::new(&config, &sources, facts.sd_model_hashes.as_ref(), &device);
         let injected = inject(&mut model, &config, &device)?;
         for replica in &mut replicas {
             let device = replica.unet.device();
@@ -103,15 +104,10 @@ impl<'a> Run<'a> {
             }
             device.memory_cleanup();
         }
+        let timesteps = model.scheduler.num_train_timesteps;
         let mut run = Self {
             facts,
-            feed: Feed::new(
-                &config,
-                latents,
-                texts,
-                model.scheduler.num_train_timesteps,
-                &device,
-            ),
+            feed: Feed::new(&config, latents, texts, timesteps, &device),
             drawing: DrawSettings::of_run(&config),
             prompts: previews(&config),
             learner: Learner::new(model, optimizer, config.train.max_grad_norm)
@@ -123,7 +119,7 @@ impl<'a> Run<'a> {
             outcome: Outcome::default(),
             ledger,
             times_of,
-            meter: Meter::new(),
+            meter: Meter::new(timesteps),
             injected,
             stopping,
             config,
@@ -138,6 +134,7 @@ impl<'a> Run<'a> {
             handle,
             observer,
             sources,
+            origin,
             position: (1, 0),
             bad_in_a_row: 0,
             rate_factor: 1.0,

@@ -83,7 +83,7 @@ mod tests {
         let refused = [
             RunFolder::check(&config).err(),
             RunFolder::create(&config).err(),
-            RunFolder::resume(&config, 0).err(),
+            RunFolder::resume(&config, &std::collections::BTreeMap::new()).err(),
         ];
         for error in refused {
             let error = error.expect("refused").to_string();

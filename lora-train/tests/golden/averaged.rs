@@ -41,7 +41,7 @@ fn the_model_holds_the_average_between_steps_and_the_trained_matrices_within() {
     let objective = Denoising::new(&ObjectiveConfig::default(), plain.model(), 1);
     let loss_bits = |learner: &mut Learner| {
         let loss = learner.accumulate(&objective, &batch, 1.0);
-        loss.into_scalar::<f32>().to_bits()
+        loss.mean().into_scalar::<f32>().to_bits()
     };
     let sum = |matrices: &Matrices| -> f32 {
         let sums = matrices.values();

@@ -58,7 +58,7 @@ fn a_group_whose_rate_is_zero_is_no_work_for_the_backward_pass() {
         let loss = learner.accumulate(&objective, &batch, 1.0);
         let grads = learner.grads().clone();
         learner.step(rates).unwrap();
-        let loss: f32 = loss.into_scalar();
+        let loss: f32 = loss.mean().into_scalar();
         (
             learner,
             grads,

@@ -142,7 +142,9 @@ fn every_setting_gives_pytorchs_loss_and_gradient() {
         let checked = Denoising::check(&case.settings, model);
         assert_eq!(checked, Ok(()), "{}", case.name);
         let batch = data.batch(&case);
-        let loss = Denoising::new(&case.settings, model, 1).loss(model, &batch);
+        let losses = Denoising::new(&case.settings, model, 1).loss(model, &batch);
+        assert_eq!(losses.dims(), [batch.len()]);
+        let loss = losses.mean();
         let found = f64::from(loss.clone().into_scalar::<f32>());
         if (found / case.loss - 1.0).abs() > LOSS_LIMIT {
             failures.push(format!("{}: loss {found}, not {}", case.name, case.loss));
@@ -180,6 +182,7 @@ fn what_is_masked_out_gets_no_gradient() {
     for case in cases {
         let batch = data.batch(&case);
         let loss = Denoising::new(&case.settings, &model, 1).loss(&model, &batch);
+        let loss = loss.mean();
         let gradient = gradient_of(&loss, &batch.latents);
         let (masked, others): (Vec<_>, Vec<_>) = gradient
             .chunks_exact(gradient.len() / 4)
@@ -237,7 +240,7 @@ fn what_the_target_is_under_a_mask_does_not_matter() {
     };
     let objective = Denoising::new(&settings, &model, 1);
     let outcome = |batch: &Batch| {
-        let loss = objective.loss(&model, batch);
+        let loss = objective.loss(&model, batch).mean();
         let gradient = gradient_of(&loss, &batch.latents);
         (loss.into_scalar::<f32>(), gradient)
     };

@@ -147,7 +147,7 @@ fn follow(base: &str, case: &Case) -> Vec<f64> {
         if step < case.steps {
             let what = format!("{base} {} step {step}", case.name);
             assert_near(
-                number(loss),
+                number(loss.mean()),
                 losses[step].into(),
                 LOSS_LIMIT,
                 &format!("{what} loss"),

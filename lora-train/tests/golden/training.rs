@@ -98,7 +98,7 @@ fn follow(base: &str, case: &Case) {
         let batch = batch(&profile, &learner, &inputs, step);
         let loss = learner.accumulate(&objective, &batch, 1.0 / case.accumulation as f64);
         assert_near(
-            number(loss),
+            number(loss.mean()),
             expected,
             LOSS_LIMIT,
             &format!("{base} {} loss {step}", case.name),

@@ -183,7 +183,7 @@ fn masks_lie_where_their_pictures_say() {
         steps: 1,
     };
     let objective = Denoising::new(&config.objective, &model, 1);
-    let loss = |batch: &Batch| -> f32 { objective.loss(&model, batch).into_scalar() };
+    let loss = |batch: &Batch| -> f32 { objective.loss(&model, batch).mean().into_scalar() };
     let mut mirrored = [false, false];
     for batch in epoch_plan(&data, std::num::NonZeroUsize::MIN, config.train.seed, 1) {
         let seed = config.train.seed;

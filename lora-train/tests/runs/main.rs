@@ -18,6 +18,7 @@ mod replicas;
 mod reproduce;
 mod resume;
 mod several;
+mod telling;
 
 use std::{
     fs,

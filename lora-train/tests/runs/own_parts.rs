@@ -9,7 +9,7 @@ use crate::config;
 // Their `main` is for their users.
 #[allow(dead_code)]
 #[path = "../../examples/own_objective.rs"]
-mod own_objective;
+pub(crate) mod own_objective;
 #[allow(dead_code)]
 #[path = "../../examples/own_schedule.rs"]
 mod own_schedule;

@@ -5,7 +5,7 @@ use plotters::style::text_anchor::{HPos, VPos};
 
 use super::pen::{HEADING, LABEL, MARGIN, anchored, bold, faint, line, px, rate, size};
 use super::{Area, Drawn};
-use crate::picture::palette::{HELD_OUT, INK, LOSS};
+use crate::picture::palette::{BALANCED, HELD_OUT, INK, LOSS};
 use crate::picture::series::Series;
 use crate::picture::typeface::Typeface;
 
@@ -36,6 +36,7 @@ pub(super) fn draw(area: &Area, series: &Series) -> Drawn {
             line(HELD_OUT, 2),
             Mark::Points,
         ),
+        ("balanced", &series.balanced, line(BALANCED, 3), Mark::Line),
         ("smoothed", &series.smoothed, line(LOSS, 4), Mark::Line),
         ("training", &series.raw, faint(LOSS), Mark::Line),
     ];
