@@ -4,8 +4,8 @@
 //! each of its files is then measured on eight other pictures. What was found is in docs/benchmarks.md.
 //!
 //! ```sh
-//! cargo run --release --example choosing -- FOLDER SEEDS PICTURES HELD_OUT SET TARGETS LR EPOCHS
-//! cargo run --release --example choosing -- choosing 1-6 8 3 style attention 4e-3 12
+//! cargo run --release --example choosing -p lora-train -- FOLDER SEEDS PICTURES HELD_OUT SET TARGETS LR EPOCHS
+//! cargo run --release --example choosing -p lora-train -- choosing 1-6 8 3 style attention 4e-3 12
 //! ```
 
 use std::{
@@ -101,6 +101,7 @@ fn row(config: &TrainConfig, set: &str, seed: u64) -> Anyhow<String> {
         outcome: &outcome,
         record: &record,
         grid: None,
+        commit: None,
     }
     .write()?;
     // The truth: pictures that the run never saw, at noise that it never saw.

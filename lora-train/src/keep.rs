@@ -25,9 +25,7 @@ impl Run<'_> {
         let heldout_loss = self.outcome.heldout.last().map(|(_, loss)| *loss);
         let step = self.outcome.steps;
         let Outcome { ranked, files, .. } = &mut self.outcome;
-        // The file of an epoch that was cut may have been there before.
         ranked.retain(|file| file.path != path);
-        files.retain(|file| *file != path);
         files.push(path.clone());
         ranked.push(RankedFile {
             epoch,

@@ -146,6 +146,12 @@ fn ctrl_c_stops_the_present_run_with_everything_saved_and_leaves_the_rest() {
     );
     let refused = done(&place, &["remove", "1"]);
     assert!(text(&refused.stderr).contains("being trained"));
+    // Also where nothing waits for it.
+    told(&place, &["remove", "2"]);
+    let second = done(&place, &["run"]);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(text(&second.stderr).contains(&process));
+    told(&place, &["add", "run.toml", "--set", "output.folder=short"]);
     let interrupt = Command::new("kill")
         .args(["-INT", &child.id().to_string()])
         .status();

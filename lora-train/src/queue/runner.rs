@@ -7,7 +7,7 @@ use std::sync::{
 
 use lora_data::{FolderLock, LockError};
 
-use super::{EntryState, Queue, QueueEntry, QueueError};
+use super::{EntryState, EntryStatus, Queue, QueueEntry, QueueError};
 use crate::{
     DeviceChoice, Handle, Observer, Outcome, Plan, Resume, TrainError, Trainer, facts::now,
 };
@@ -116,6 +116,9 @@ impl Queue {
             })?;
             let Some((entry, lock)) = claimed else {
                 let nothing_was_done = end == QueueEnd::default();
+                if device.is_none() && busy.is_empty() && nothing_was_done {
+                    busy.extend(self.trained_elsewhere()?);
+                }
                 end.left = busy.len();
                 return match busy.pop() {
                     Some(error) if nothing_was_done => Err(error),
@@ -133,6 +136,21 @@ impl Queue {
         end.stopped = true;
         drop(named);
         Ok(end)
+    }
+
+    /// Who trains an entry now, if somebody does.
+    fn trained_elsewhere(&self) -> Result<Option<QueueError>, QueueError> {
+        let entries = self.entries()?.into_iter();
+        let mut running = entries.filter(|entry| self.status(entry) == EntryStatus::Running);
+        Ok(running.find_map(|entry| match entry.state {
+            EntryState::Running {
+                device, process, ..
+            } => Some(QueueError::Busy {
+                device: device.to_string(),
+                by: Some(process),
+            }),
+            _ => None,
+        }))
     }
 
     /// The right to train on a device, which one program has at a time.
