@@ -4,7 +4,7 @@ use std::{fs, io, path::Path};
 
 use atomic_file::WriteError;
 use image::RgbImage;
-use lora_core::lora_file::{ModelHashes, Privacy, SideFile, Written};
+use lora_core::lora_file::{ModelHashes, Privacy, SideFile};
 
 use crate::{
     Comparison, Event, Outcome, Prompt, Provenance, RankedFile, SourceFile, TrainError, draw,
@@ -19,8 +19,8 @@ impl Run<'_> {
     pub(crate) fn save_epoch(&mut self, epoch: u64) -> Result<(), TrainError> {
         self.measure_last()?;
         let path = self.folder.epoch_file(epoch);
-        self.save(&path, epoch)?;
-        self.enter(&path)?;
+        let sha256 = self.save(&path, epoch)?;
+        self.enter(&path, sha256)?;
         let comparison = self.compare()?;
         let heldout_loss = self.outcome.heldout.last().map(|(_, loss)| *loss);
         let step = self.outcome.steps;
@@ -71,8 +71,8 @@ impl Run<'_> {
     /// Writes the run's last file and, beside it, what A1111 shows about it.
     pub(crate) fn save_last(&mut self) -> Result<(), TrainError> {
         let path = self.folder.last_file();
-        self.save(&path, self.plan.epochs)?;
-        self.enter(&path)?;
+        let sha256 = self.save(&path, self.plan.epochs)?;
+        self.enter(&path, sha256)?;
         let card = SideFile {
             description: self.config.output.comment.clone().unwrap_or_default(),
             family: self.model().family,
@@ -85,9 +85,10 @@ impl Run<'_> {
     }
 
     /// Enters a file that was just saved in the run's ledger.
-    fn enter(&mut self, path: &Path) -> Result<(), TrainError> {
+    fn enter(&mut self, path: &Path, sha256: String) -> Result<(), TrainError> {
         let saved_at = self.facts.training_finished_at;
-        self.ledger.note(path, self.outcome.steps, saved_at)?;
+        let step = self.outcome.steps;
+        self.ledger.note(path, step, saved_at, sha256);
         self.ledger.write(&self.folder)?;
         Ok(())
     }
@@ -100,7 +101,8 @@ impl Run<'_> {
         }
     }
 
-    fn save(&mut self, path: &Path, epoch: u64) -> Result<Written, TrainError> {
+    /// Writes a file; gives the SHA-256 of its bytes, in hexadecimal.
+    fn save(&mut self, path: &Path, epoch: u64) -> Result<String, TrainError> {
         // A file of broken weights must not take the place of a good one.
         self.settle()?;
         self.facts.epoch = epoch;
@@ -112,7 +114,7 @@ impl Run<'_> {
         file.metadata = self.facts.metadata(self.privacy());
         let entries = network_entries(&self.config.lora, &self.config.train);
         file.metadata.extend(entries);
-        let written = file.write(path, self.config.output.dtype)?;
+        file.write(path, self.config.output.dtype)?;
         let hashes = ModelHashes::of_file(path).map_err(|source| WriteError {
             path: path.to_path_buf(),
             source,
@@ -123,7 +125,7 @@ impl Run<'_> {
             path,
             sha256: &hashes.sha256,
         })?;
-        Ok(written)
+        Ok(hashes.sha256)
     }
 
     /// Draws prompts with the present adapters. Parts of the model that have left the device come back for it.

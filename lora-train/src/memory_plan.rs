@@ -36,14 +36,16 @@ pub struct MemoryPlan {
 }
 
 /// What the program takes before it reads a model: code, tokenizer, threads.
-const PROGRAM: u64 = 60 << 20;
+const PROGRAM: u64 = 44 << 20;
 /// Bytes of a number of the parts that always compute in f32.
 const SINGLE: u64 = 4;
-/// Channels of the VAE at full resolution on the way down and up, and how many such tensors there are at once.
-const ENCODING: u64 = 128 * 4;
-const DECODING: u64 = 256 * 3;
-/// Tensors of the widest shape that a backward pass has under way beside those that are kept.
-const UNDER_WAY: u64 = 3;
+/// Tensors that there are at once where the VAE is at its widest, before it makes a picture smaller and after it has made one
+/// larger.
+const ENCODING: u64 = 4;
+const DECODING: u64 = 3;
+/// Tensors of the widest shape that are under way beside what is kept when a block is computed again. Where everything is kept,
+/// there is most before the first of it is needed.
+const UNDER_WAY: u64 = 2;
 
 impl MemoryPlan {
     /// Works out the memory of a run, of whose base model only the configs and headers are read.
@@ -73,19 +75,26 @@ impl MemoryPlan {
         let again = config.train.gradient_checkpointing != ActivationCheckpointing::None;
         let adapters = trained * SINGLE * (2 + averages + u64::from(again));
         let activations = activations(config, plan, configs) * bytes.max(2);
-        let latents = latents(plan);
+        let latents = latents(plan, configs);
         let largest = plan
             .buckets
             .iter()
             .map(|bucket| pixels(bucket.width, bucket.height))
             .max();
         let training = PROGRAM + weights + adapters + state + activations + latents;
-        let preparing = PROGRAM + all + largest.unwrap_or(0) * ENCODING * SINGLE;
+        let channels = &configs.vae.block_out_channels;
+        let (first, second) = (
+            channels[0] as u64,
+            channels[channels.len().min(2) - 1] as u64,
+        );
+        let encoded = largest.unwrap_or(0) * first * ENCODING * SINGLE;
+        let preparing = PROGRAM + all + encoded;
         let is_drawn = config.preview.every > 0 && !config.preview.prompts.is_empty();
         let drawn = pixels(
             config.dataset.resolution.width,
             config.dataset.resolution.height,
-        ) * DECODING
+        ) * second
+            * DECODING
             * SINGLE;
         let drawing = if is_drawn {
             PROGRAM + all + adapters + state + latents + drawn
@@ -117,20 +126,49 @@ fn pixels(width: u32, height: u32) -> u64 {
 /// Numbers kept for the batch that keeps most.
 fn activations(config: &TrainConfig, plan: &Plan, configs: &ModelConfigs) -> u64 {
     let checkpointing = config.train.gradient_checkpointing;
+    let reduction = configs.vae.reduction();
+    let text = text_activations(config, configs);
     let buckets = plan.buckets.iter().map(|bucket| {
-        let latents = [bucket.height, bucket.width].map(|side| side as usize / 8);
+        let latents = [bucket.height, bucket.width].map(|side| side as usize / reduction);
         let one = Activations::of(&configs.unet, latents, config.model.max_tokens + 2);
-        (one.kept(checkpointing) + UNDER_WAY * one.widest)
+        let under_way = match checkpointing {
+            ActivationCheckpointing::None => 0,
+            ActivationCheckpointing::Block | ActivationCheckpointing::Aggressive => {
+                UNDER_WAY * one.widest
+            }
+        };
+        (one.kept(checkpointing) + under_way + text)
             * bucket.batch_size.min(bucket.pictures.max(1)) as u64
     });
     buckets.max().unwrap_or(0)
 }
 
+/// Numbers that the trained text encoders keep of one caption.
+fn text_activations(config: &TrainConfig, configs: &ModelConfigs) -> u64 {
+    let rates = [config.train.text_lr, config.train.second_text_lr()];
+    let towers = configs
+        .text
+        .iter()
+        .zip(rates)
+        .filter(|(_, rate)| *rate > 0.0);
+    let kept = towers.map(|(tower, _)| {
+        // Norms, queries, keys, values, result and sums; before and after the activation.
+        let token = 8 * tower.hidden_size + 2 * tower.intermediate_size;
+        (token * tower.num_hidden_layers) as u64
+    });
+    let tokens = 77 * config.model.max_tokens.div_ceil(75) as u64;
+    kept.sum::<u64>() * tokens
+}
+
 /// Mean and variance of every picture that is kept as latents.
-fn latents(plan: &Plan) -> u64 {
+fn latents(plan: &Plan, configs: &ModelConfigs) -> u64 {
+    let (reduction, channels) = (
+        configs.vae.reduction() as u64,
+        configs.vae.latent_channels as u64,
+    );
     let of = |picture: &PicturePlan| {
         let (width, height) = picture.target;
-        pixels(width, height) / 64 * 8 * SINGLE
+        pixels(width, height) / (reduction * reduction) * 2 * channels * SINGLE
     };
     plan.pictures.iter().map(of).sum()
 }

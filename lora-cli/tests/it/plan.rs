@@ -253,3 +253,49 @@ fn a_disk_without_room_is_warned_of() {
     ]);
     assert!(many.contains("warning: the run needs up to"), "{many}");
 }
+
+#[test]
+fn memory_is_told_and_follows_the_settings() {
+    let (folder, path) = training_folder();
+    let path = path.display().to_string();
+    let memory = |settings: &[&str]| {
+        let set = settings.iter().flat_map(|setting| ["--set", setting]);
+        let all = ["plan", &path, "--json", "--device", "cpu"]
+            .into_iter()
+            .chain(set);
+        let output = run(folder.path(), &all.collect::<Vec<_>>());
+        let plan: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let bytes = |part: &str| plan["memory"][part].as_u64().expect("bytes");
+        let phases = ["training", "preparing", "drawing"].map(bytes);
+        assert_eq!(bytes("peak"), phases.into_iter().max().expect("three"));
+        let parts = [
+            "program",
+            "weights",
+            "adapters",
+            "optimizer",
+            "activations",
+            "latents",
+        ];
+        assert_eq!(bytes("training"), parts.map(bytes).iter().sum::<u64>());
+        ["weights", "adapters", "optimizer", "activations"].map(bytes)
+    };
+    let [weights, adapters, optimizer, activations] = memory(&[]);
+    // AdamW keeps two numbers for each that is trained; a gradient and the number itself are the other two.
+    let off = optimizer.abs_diff(adapters) as f64 / adapters as f64;
+    assert!(off < 0.02, "{optimizer} {adapters}");
+    let [_, _, eight_bits, _] = memory(&["optimizer.kind=adamw8bit", "optimizer.min_8bit_size=1"]);
+    assert!(
+        4 * eight_bits < 11 * optimizer / 10,
+        "{eight_bits} {optimizer}"
+    );
+    let [.., twice] = memory(&["train.batch_size=8"]);
+    assert_eq!(twice, 2 * activations);
+    let [.., block] = memory(&["train.gradient_checkpointing=block"]);
+    let [.., least] = memory(&["train.gradient_checkpointing=aggressive"]);
+    assert!(
+        least < block && 2 * block < activations,
+        "{least} {block} {activations}"
+    );
+    let [leaner, ..] = memory(&["model.offload=true", "train.text_lr=0"]);
+    assert!(leaner < weights);
+}

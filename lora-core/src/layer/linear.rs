@@ -58,12 +58,13 @@ impl Linear {
         })
     }
 
-    /// The layer and its one plain pair of factors together, where there is a kernel for that.
+    /// The layer and its one plain pair of factors together, where there is a kernel for that. At strength 0 nothing may change,
+    /// not even the order of a sum.
     fn forward_at_once<const D: usize>(&self, x: &Tensor<D>) -> Option<Tensor<D>> {
         let [adapter] = self.adapters.as_slice() else {
             return None;
         };
-        let (pair, scale) = adapter.as_plain_pair()?;
+        let (pair, scale) = adapter.as_plain_pair().filter(|(_, scale)| *scale != 0.0)?;
         let factors = [&pair.down, &pair.up];
         fused::low_rank_linear(x, &self.weight, self.bias.as_ref(), factors, scale)
     }

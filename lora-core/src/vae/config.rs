@@ -85,7 +85,7 @@ impl VaeConfig {
     }
 
     /// Pixels of one latent along each side: every level but the coarsest halves the picture.
-    pub(crate) fn reduction(&self) -> usize {
+    pub fn reduction(&self) -> usize {
         1 << (self.block_out_channels.len() - 1)
     }
 

@@ -1,6 +1,6 @@
 use std::{num::NonZeroUsize, time::Instant};
 
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Tensor};
 use lora_core::{
     ActivationCheckpointing, BaseModel, Family, ModelConfigs, Precision,
     adapter::{LoraSpec, SpecError, Target},
@@ -10,7 +10,11 @@ use serde::Serialize;
 use thiserror::Error;
 
 use super::{Parameters, forget_peak_resident, peak_resident, processor_seconds};
-use crate::{Batch, BatchText, Denoising, Learner, NoiseDraws, config::ObjectiveConfig};
+use crate::{
+    Batch, BatchText, Denoising, Learner, NoiseDraws,
+    config::ObjectiveConfig,
+    random::{Purpose, normal_tensor},
+};
 
 /// A training step to measure.
 #[derive(Clone, Debug, PartialEq)]
@@ -136,20 +140,24 @@ impl StepBench {
         self.spec.targets.contains(&Target::TextEncoder)
     }
 
-    /// Random latents and noise; the captions are of one token.
+    /// Latents and noise that are the same in every bench of this shape; the captions are of one token.
     fn batch(&self, model: &BaseModel, device: &Device) -> Batch {
         let count = self.batch.get();
         let side = self.size / model.vae.reduction();
-        let normal = |shape| Tensor::random(shape, Distribution::Normal(0.0, 1.0), device);
+        let normal = |purpose, [_, channels, height, width]: [usize; 4]| {
+            let items = (0..count as u64)
+                .map(|item| normal_tensor(purpose, 1, item, [channels, height, width], device));
+            Tensor::cat(items.collect(), 0)
+        };
         let shape = [count, model.vae.latent_channels(), side, side];
         let ids = model.text.tokenize(&vec!["cat".to_owned(); count], 1);
         let pixels = self.size as f32;
         Batch {
-            latents: normal(shape),
-            noise: normal(shape),
+            latents: normal(Purpose::Latents, shape),
+            noise: normal(Purpose::Noise, shape),
             loss_weights: Vec::new(),
             mask: None,
-            noise_offset: normal([count, shape[1], 1, 1]),
+            noise_offset: normal(Purpose::NoiseOffset, [count, shape[1], 1, 1]),
             draws: NoiseDraws::default(),
             timesteps: (0..count).map(|item| (item * 997 + 31) % 1000).collect(),
             text: if self.trains_text() {

@@ -334,7 +334,8 @@ pub(super) mod tests {
         let (_folder, [grid, report]) = pages();
         let count = |page: &str| page.matches("src=\"data:image/").count();
         assert_eq!(count(&grid), 4);
-        assert_eq!(count(&report), 4 + 1 + 1 + 2);
+        // The grid, three charts, and a film strip for each of two prompts.
+        assert_eq!(count(&report), 4 + 3 + 2);
         assert_eq!(report.matches("<figcaption>step 50").count(), 2);
         for told in ["−50 %", "321", "inf", &"f".repeat(64)] {
             assert!(report.contains(told), "no {told}");

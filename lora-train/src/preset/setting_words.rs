@@ -189,6 +189,11 @@ pub(super) const SETTINGS: &[SettingWords] = &[
         "pictures of one batch; the loss is their mean",
     ),
     says(
+        "train.gradient_checkpointing",
+        Offered,
+        "`\"block\"` keeps only the inputs of the UNet's blocks for the backward pass and computes the blocks twice",
+    ),
+    says(
         "train.accumulation",
         Offered,
         "batches of one step: their gradients are averaged, which makes a large batch out of small ones",

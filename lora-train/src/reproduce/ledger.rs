@@ -8,8 +8,7 @@ use lora_core::lora_file::ModelHashes;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Difference, Environment, ReproduceError, RunFolder, TrainError, checkpoint::Sources,
-    config::TrainConfig,
+    Difference, Environment, ReproduceError, RunFolder, checkpoint::Sources, config::TrainConfig,
 };
 
 /// The file of a run folder that holds it.
@@ -88,24 +87,16 @@ impl Ledger {
         }
     }
 
-    /// Takes a file up that was just written.
-    ///
-    /// # Errors
-    /// When it cannot be read back.
-    pub(crate) fn note(&mut self, path: &Path, step: u64, saved_at: f64) -> Result<(), TrainError> {
-        let hashes = ModelHashes::of_file(path).map_err(|source| WriteError {
-            path: path.to_path_buf(),
-            source,
-        })?;
+    /// Takes up a file that was just written, with the SHA-256 of its bytes.
+    pub(crate) fn note(&mut self, path: &Path, step: u64, saved_at: f64, sha256: String) {
         let name = name_of(path);
         self.files.retain(|file| file.name != name);
         self.files.push(LedgerFile {
             name,
-            sha256: hashes.sha256,
+            sha256,
             step,
             saved_at,
         });
-        Ok(())
     }
 
     /// # Errors
