@@ -105,9 +105,7 @@ impl RunRecord {
         let balanced = report.balanced_loss.map(|loss| (step, loss));
         self.curve.balanced.extend(balanced);
         self.curve.learning_rate.push((step, report.learning_rate));
-        self.by_timestep
-            .points
-            .push((step, report.loss_by_timestep));
+        self.by_timestep.note(step, report.loss_by_timestep);
         self.last = Some(report);
     }
 

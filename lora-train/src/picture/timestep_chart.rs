@@ -17,6 +17,10 @@ use crate::TIMESTEP_BINS;
 const WIDTH: u32 = 1200;
 const HEIGHT: u32 = 560;
 
+/// Points that are kept: as many as the chart has columns of pixels. What is smoothed loses nothing by it, and memory does not
+/// grow with the length of a run.
+const MOST_POINTS: usize = 1200;
+
 /// What the chart shows. Losses that are not finite, or not above 0, are left out.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TimestepChart {
@@ -25,6 +29,18 @@ pub struct TimestepChart {
 }
 
 impl TimestepChart {
+    /// Takes up the losses of a report. Of too many, every other one goes.
+    pub fn note(&mut self, step: u64, losses: [Option<f64>; TIMESTEP_BINS]) {
+        self.points.push((step, losses));
+        if self.points.len() > MOST_POINTS {
+            let mut stays = false;
+            self.points.retain(|_| {
+                stays = !stays;
+                stays
+            });
+        }
+    }
+
     /// Whether there is nothing to be shown.
     pub fn is_empty(&self) -> bool {
         self.curves().iter().all(Vec::is_empty)
@@ -71,6 +87,19 @@ impl TimestepChart {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_run_keeps_its_ends_and_no_more_points_than_pixels() {
+        let mut chart = TimestepChart::default();
+        for step in 0..=9600 {
+            chart.note(step, [Some(step as f64); TIMESTEP_BINS]);
+        }
+        assert!(chart.points.len() > MOST_POINTS / 2 && chart.points.len() <= MOST_POINTS);
+        let ends =
+            [chart.points.first(), chart.points.last()].map(|point| point.map(|point| point.0));
+        assert_eq!(ends, [Some(0), Some(9600)]);
+    }
+
     use crate::picture::palette::TIMESTEPS;
 
     #[test]
