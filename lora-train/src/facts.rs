@@ -60,17 +60,7 @@ pub(crate) fn facts(
         sd_model_hashes: hashes_of(path),
         vae: vae.and_then(name_of),
         vae_hashes: vae.and_then(&hashes_of),
-        validation: ValidationFacts {
-            images: plan.heldout.len() as u64,
-            split: match config.heldout.split {
-                Some(SplitSize::Part(part)) => part,
-                _ => 0.0,
-            },
-            every_n_epochs: config.heldout.every_epochs.map(NonZeroU64::get),
-            every_n_steps: Some(config.heldout.every)
-                .filter(|&every| every > 0 && !plan.heldout.is_empty()),
-            ..ValidationFacts::default()
-        },
+        validation: validation(config, plan),
         network_dim: stored_ranks(&config.lora) * config.lora.rank,
         network_alpha: f64::from(config.lora.alpha) * stored_ranks(&config.lora) as f64,
         network_dropout: Some(config.lora.dropout.hidden).filter(|rate| *rate > 0.0),
@@ -131,6 +121,21 @@ pub(crate) fn facts(
         session_id: config.train.seed as u32,
         training_started_at: now(),
         ..TrainingFacts::default()
+    }
+}
+
+/// How much is held out, and when it is measured.
+fn validation(config: &TrainConfig, plan: &Plan) -> ValidationFacts {
+    ValidationFacts {
+        images: plan.heldout.len() as u64,
+        split: match config.heldout.split {
+            Some(SplitSize::Part(part)) => part,
+            _ => 0.0,
+        },
+        every_n_epochs: config.heldout.every_epochs.map(NonZeroU64::get),
+        every_n_steps: Some(config.heldout.every)
+            .filter(|&every| every > 0 && !plan.heldout.is_empty()),
+        ..ValidationFacts::default()
     }
 }
 

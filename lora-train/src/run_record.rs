@@ -225,6 +225,18 @@ mod tests {
         event::tests::{origin, report},
     };
 
+    fn bad_step() -> BadStep {
+        BadStep {
+            step: 16,
+            in_a_row: 1,
+            loss: "NaN".to_owned(),
+            grad_norm: "inf".to_owned(),
+            layer: None,
+            pictures: vec!["cat.png".into()],
+            timesteps: vec![7],
+        }
+    }
+
     #[test]
     fn events_become_curve_and_strip() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -267,15 +279,7 @@ mod tests {
             peak_resident_bytes: None,
             ..report()
         }));
-        let bad = BadStep {
-            step: 16,
-            in_a_row: 1,
-            loss: "NaN".to_owned(),
-            grad_norm: "inf".to_owned(),
-            layer: None,
-            pictures: vec!["cat.png".into()],
-            timesteps: vec![7],
-        };
+        let bad = bad_step();
         note(&Event::Skipped(&bad));
         for name in ["a-000001.safetensors", "a.safetensors"] {
             note(&Event::Saved {

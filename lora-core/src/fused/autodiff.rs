@@ -193,7 +193,7 @@ impl<B: CpuOps, C: CheckpointStrategy> CpuOps for Autodiff<B, C> {
         heads: Heads,
     ) -> (FloatTensor<Self>, FloatTensor<Self>) {
         let nodes = [query.node(), key.node(), value.node()];
-        let [query, key, value] = [query, key, value].map(|x| x.into_primitive());
+        let [query, key, value] = [query, key, value].map(FloatTensor::<Self>::into_primitive);
         let (output, logs) = B::blocked_attention(query.clone(), key.clone(), value.clone(), heads);
         let constant = FloatTensor::<Self>::new(logs.clone());
         let output = match AttentionBackward

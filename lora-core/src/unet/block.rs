@@ -73,9 +73,12 @@ impl Block {
         conditioning: &Conditioning,
     ) -> Tensor<4> {
         let within = conditioning.checkpointing == ActivationCheckpointing::Aggressive;
-        let shape = |resnet: &Resnet, hidden| match within {
-            true => resnet.forward_again(hidden, &conditioning.time),
-            false => resnet.forward(hidden, Some(&conditioning.time)),
+        let shape = |resnet: &Resnet, hidden| {
+            if within {
+                resnet.forward_again(hidden, &conditioning.time)
+            } else {
+                resnet.forward(hidden, Some(&conditioning.time))
+            }
         };
         let attend = |transformer: &Option<Transformer>, hidden| match transformer {
             Some(transformer) => transformer.forward(hidden, conditioning.text.clone(), within),

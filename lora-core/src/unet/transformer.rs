@@ -77,13 +77,13 @@ impl Transformer {
             Projection::Pointwise(conv) => to_tokens(conv.forward(normal)),
             Projection::Linear(linear) => linear.forward(to_tokens(normal)),
         };
-        let tokens = self
-            .blocks
-            .iter()
-            .fold(tokens, |tokens, block| match again {
-                true => block.forward_again(tokens, text.clone()),
-                false => block.forward(tokens, text.clone()),
-            });
+        let tokens = self.blocks.iter().fold(tokens, |tokens, block| {
+            if again {
+                block.forward_again(tokens, text.clone())
+            } else {
+                block.forward(tokens, text.clone())
+            }
+        });
         let out = match &self.proj_out {
             Projection::Pointwise(conv) => conv.forward(to_map(tokens, shape)),
             Projection::Linear(linear) => to_map(linear.forward(tokens), shape),
