@@ -1,11 +1,14 @@
 //! What the benchmarks work on: the models that the project carries, and a batch for each.
 //!
-//! `LORA_BENCH_DEVICE` chooses the device (`cpu`, `wgpu`, `cuda:1` …) and is `cpu` where it is unset.
+//! `LORA_BENCH_DEVICE` chooses the device (`cpu`, `wgpu`, `cuda:1` …) and is `cpu` where it is unset; `LORA_BENCH_PRECISION` chooses the
+//! number format of the layers (`f32`, `bf16`, `f16`), which is f32 where it is unset.
 
 use std::{env, path::PathBuf};
 
 use burn::tensor::{Device, Distribution, Tensor};
-use lora_core::{BaseModel, ModelSource, TokenIds, adapter::LoraSpec, tokenizer::ROW_LENGTH};
+use lora_core::{
+    BaseModel, ModelSource, Precision, TokenIds, adapter::LoraSpec, tokenizer::ROW_LENGTH,
+};
 use lora_optim::OptimizerConfig;
 use lora_train::{Batch, BatchText, DeviceChoice, Learner, NoiseDraws};
 
@@ -46,6 +49,23 @@ pub fn device() -> Device {
         .unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// The number format that the environment names.
+///
+/// # Panics
+/// When it names none, or one that `device` does not compute in.
+pub fn precision(device: &Device) -> Precision {
+    let name = env::var("LORA_BENCH_PRECISION").unwrap_or_else(|_| "f32".to_owned());
+    let named = Precision::ALL
+        .into_iter()
+        .find(|known| known.name() == name);
+    let precision = named.unwrap_or_else(|| panic!("LORA_BENCH_PRECISION: {name} is no format"));
+    assert!(
+        precision.is_on(device),
+        "the device does not compute in {name}"
+    );
+    precision.on(device)
+}
+
 impl Subject {
     /// The model without adapters.
     ///
@@ -55,7 +75,11 @@ impl Subject {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
             .join("..")
             .join(self.folder);
-        BaseModel::load(&ModelSource::new(folder), device).unwrap_or_else(|error| panic!("{error}"))
+        let source = ModelSource {
+            precision: precision(device),
+            ..ModelSource::new(folder)
+        };
+        BaseModel::load(&source, device).unwrap_or_else(|error| panic!("{error}"))
     }
 
     /// The model in training: rank 16 on attention and text encoder, AdamW, clipping.

@@ -29,8 +29,11 @@ pub(crate) struct ModelArguments {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     zero_terminal_snr: Option<bool>,
     /// Number format of the model's weights
-    #[arg(long, value_name = "FORMAT", value_parser = precision(), default_value = "f32")]
+    #[arg(long, value_name = "FORMAT", value_parser = precision(), default_value = "auto")]
     precision: Precision,
+    /// Hold the UNet's weights in eight bits: a quarter of f32's memory, slower
+    #[arg(long)]
+    eight_bit: bool,
     /// Use the n-th last layer of the text encoder; anime models usually want 2
     #[arg(long, value_name = "N", default_value_t = ModelConfig::default().clip_skip, value_parser = at_least_one)]
     pub(crate) clip_skip: usize,
@@ -62,15 +65,16 @@ impl ModelArguments {
             prediction_type: self.v_prediction.map(PredictionType::of_velocity),
             zero_terminal_snr: self.zero_terminal_snr,
             precision: self.precision,
+            eight_bit: self.eight_bit,
         }
     }
 }
 
 pub(crate) fn precision() -> impl TypedValueParser<Value = Precision> {
-    PossibleValuesParser::new(["f32", "bf16", "f16"]).map(|name| match name.as_str() {
-        "bf16" => Precision::Bf16,
-        "f16" => Precision::F16,
-        _ => Precision::F32,
+    let names = Precision::ALL.map(Precision::name);
+    PossibleValuesParser::new(names).map(|name| {
+        let named = |precision: &Precision| precision.name() == name;
+        Precision::ALL.into_iter().find(named).unwrap_or_default()
     })
 }
 

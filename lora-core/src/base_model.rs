@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use burn::tensor::Device;
 
 use crate::{
-    Family, Matrices, ModelConfigs, ModelSource, Part, Precision, TextConditioner,
+    Family, Matrices, ModelConfigs, ModelSource, Part, Precision, TextConditioner, WeightFormat,
     adapter::{self, DropoutRates, Injected, LoraSpec, Sites, SpecError, Strength},
     diffusion::SchedulerConfig,
     lora_file::LoraFile,
@@ -44,8 +44,9 @@ impl BaseModel {
     /// The VAE is always held in f32: it is small, and SD's overflows f16.
     ///
     /// # Errors
-    /// [`CheckpointError`]; missing, misshapen and unexpected tensors of all networks are reported together.
+    /// [`CheckpointError`]; a number format that the device has not; missing, misshapen and unexpected tensors of all networks are reported together.
     pub fn load(source: &ModelSource, device: &Device) -> Result<Self, CheckpointError> {
+        let source = &settled(source, device)?;
         let checkpoint = Checkpoint::open(&source.path, source.config.as_deref())?;
         let (configs, notes) = ModelConfigs::read_for(&checkpoint, source)?;
         let scheduler = configs.scheduler.clone();
@@ -74,11 +75,11 @@ impl BaseModel {
     /// A model of the given configs with random weights, for benchmarks and tests at any size.
     pub fn seeded(
         configs: &ModelConfigs,
-        precision: Precision,
+        format: impl Into<WeightFormat>,
         seed: u64,
         device: &Device,
     ) -> Self {
-        Self::from_tensors(configs, &SeededWeights { seed }, precision, device)
+        Self::from_tensors(configs, &SeededWeights { seed }, format, device)
     }
 
     /// A model of the given configs whose weights have shapes and nothing in them, to ask what it would be like.
@@ -92,10 +93,15 @@ impl BaseModel {
     pub fn from_tensors(
         configs: &ModelConfigs,
         source: &(impl TensorSource + Clone + Send + Sync + 'static),
-        precision: Precision,
+        format: impl Into<WeightFormat>,
         device: &Device,
     ) -> Self {
-        let build = NetworkBuilder::new(configs, source.clone(), precision, device);
+        let format = format.into();
+        let format = WeightFormat {
+            precision: format.precision.on(device),
+            ..format
+        };
+        let build = NetworkBuilder::new(configs, source.clone(), format, device);
         let (again, vae_again) = (build.clone(), build.clone());
         let (hashed, vae_hashed) = (build.clone(), build.clone());
         Self {
@@ -244,4 +250,24 @@ impl BaseModel {
         networks.push(&mut self.unet);
         networks
     }
+}
+
+/// `source` with the number format that is meant on `device`.
+///
+/// # Errors
+/// The device has it not.
+fn settled(source: &ModelSource, device: &Device) -> Result<ModelSource, CheckpointError> {
+    let precision = source.precision.on(device);
+    if !precision.is_on(device) {
+        let others = Precision::ALL.into_iter().skip(1);
+        return Err(CheckpointError::NoSuchNumbers {
+            path: source.path.clone(),
+            precision,
+            others: others.filter(|other| other.is_on(device)).collect(),
+        });
+    }
+    Ok(ModelSource {
+        precision,
+        ..source.clone()
+    })
 }

@@ -12,6 +12,7 @@ pub mod attention;
 mod base_model;
 pub mod diffusion;
 mod family;
+mod frozen_weight;
 pub mod fused;
 pub mod layer;
 mod linear_algebra;
@@ -34,10 +35,12 @@ pub mod text_encoder;
 pub mod tokenizer;
 pub mod unet;
 pub mod vae;
+mod weight_format;
 pub mod weights;
 
 pub use base_model::BaseModel;
 pub use family::Family;
+pub use frozen_weight::{EightBit, FrozenWeight};
 pub use model_configs::ModelConfigs;
 pub use model_source::ModelSource;
 pub use model_tensors::TensorShapes;
@@ -46,6 +49,7 @@ pub use part::Part;
 pub use precision::Precision;
 pub use recompute::ActivationCheckpointing;
 pub use text_conditioner::{TextConditioner, TextStates, TextTower, TokenIds};
+pub use weight_format::WeightFormat;
 
 /// Every trainable factor, by the key it has in a file. Always rank 2: convolutions reshape when they are applied.
 pub type Matrices = BTreeMap<String, Tensor<2>>;

@@ -1,6 +1,6 @@
 use std::path::PathBuf;
 
-use crate::{Precision, diffusion::PredictionType};
+use crate::{Precision, WeightFormat, diffusion::PredictionType};
 
 /// Where a base model is read from, and what of it is overruled.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -17,6 +17,8 @@ pub struct ModelSource {
     pub zero_terminal_snr: Option<bool>,
     /// The number format of the weights in memory.
     pub precision: Precision,
+    /// Whether the UNet's weights are held in eight bits; see [`WeightFormat::eight_bit`].
+    pub eight_bit: bool,
 }
 
 impl ModelSource {
@@ -25,6 +27,14 @@ impl ModelSource {
         Self {
             path: path.into(),
             ..Self::default()
+        }
+    }
+
+    /// How its weights are held.
+    pub fn format(&self) -> WeightFormat {
+        WeightFormat {
+            precision: self.precision,
+            eight_bit: self.eight_bit,
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use std::{cell::RefCell, collections::BTreeMap};
 
-use burn::tensor::{Device, FloatDType};
+use burn::tensor::Device;
 
 use crate::{
-    ModelConfigs,
+    ModelConfigs, Precision,
     base_model::text_encoder,
     unet::UNet,
     vae::Vae,
@@ -105,7 +105,7 @@ fn recorded(build: impl FnOnce(&Weights<'_>)) -> TensorShapes {
     let recorder = Recorder::default();
     // A stand-in is one number whatever its shape; the processor's memory is always there.
     let device = Device::flex();
-    let reader = WeightReader::new(&recorder, &device, FloatDType::F32);
+    let reader = WeightReader::new(&recorder, &device, Precision::F32);
     build(&reader.root());
     drop(reader);
     recorder.0.into_inner()

@@ -80,7 +80,7 @@ pub(crate) fn facts(
         max_grad_norm: config.train.max_grad_norm,
         seed: config.train.seed,
         mixed_precision: match config.model.precision {
-            Precision::F32 => "no",
+            Precision::Auto | Precision::F32 => "no",
             Precision::Bf16 => "bf16",
             Precision::F16 => "fp16",
         }

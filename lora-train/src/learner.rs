@@ -1,6 +1,6 @@
 use std::{collections::BTreeSet, mem, thread};
 
-use burn::tensor::{Device, Gradients, Tensor};
+use burn::tensor::{Device, Tensor};
 use lora_core::{
     BaseModel, Matrices,
     adapter::{DropoutRates, LoraSpec},
@@ -11,6 +11,7 @@ use lora_optim::{
 
 use crate::{
     Batch, Ema, Objective, Replica,
+    backward::gradients,
     checkpoint::{Checkpoint, MATRIX},
     config::EmaConfig,
 };
@@ -159,9 +160,9 @@ impl Learner {
             .collect();
         self.model.set_factors(&leaves);
         let losses = objective.loss(&self.model, batch);
-        // Where all modules are dropped, it depends on nothing that learns.
-        if losses.is_tracked() {
-            self.gather((losses.clone().mean() * weight).backward(), leaves);
+        let (model, frozen) = (&self.model, &self.frozen);
+        for (key, gradient) in gradients(losses.clone(), weight, model, batch, leaves, frozen) {
+            self.add(key, gradient);
         }
         if !self.rules.dropout.is_off() {
             self.model.set_dropout(self.rules.dropout, None);
@@ -227,20 +228,6 @@ impl Learner {
         });
         self.replicas = replicas;
         losses
-    }
-
-    /// Adds the gradients of the leaves to those gathered before.
-    fn gather(&mut self, mut gradients: Gradients, leaves: Matrices) {
-        for (key, leaf) in leaves {
-            if self.frozen.contains(&key) {
-                continue;
-            }
-            // A matrix that the loss does not depend on has no gradient and stays as it is.
-            let Some(gradient) = leaf.grad_remove(&mut gradients) else {
-                continue;
-            };
-            self.add(key, gradient);
-        }
     }
 
     fn add(&mut self, key: String, gradient: Tensor<2>) {

@@ -3,6 +3,7 @@
 //! [`TrainConfig`](config::TrainConfig) in, [`Event`]s and files out; [`Handle`] stops it from anywhere.
 //! `examples/minimal.rs` is a whole training in a few lines.
 
+mod backward;
 mod batch;
 pub mod bench;
 mod bucket_plan;

@@ -1,4 +1,9 @@
-use lora_core::{ActivationCheckpointing, ModelConfigs, Precision, unet::Activations};
+use std::collections::BTreeMap;
+
+use lora_core::{
+    ActivationCheckpointing, ModelConfigs, Precision, TensorShapes, unet::Activations,
+    weights::Component,
+};
 use serde::Serialize;
 
 use crate::{
@@ -13,13 +18,13 @@ use crate::{
 pub struct MemoryPlan {
     /// The program itself.
     pub program: u64,
-    /// Networks that stay while the run trains.
+    /// Networks that stay while the run trains, as they are held.
     pub weights: u64,
     /// The adapters' matrices, their gradients and their average.
     pub adapters: u64,
     /// What the optimiser remembers.
     pub optimizer: u64,
-    /// What forward passes keep for their backward passes, and what is under way.
+    /// What forward passes keep for their backward passes, and what is under way: of weights in eight bits those that are whole.
     pub activations: u64,
     /// Pictures as latents.
     pub latents: u64,
@@ -60,9 +65,13 @@ impl MemoryPlan {
     fn new(config: &TrainConfig, plan: &Plan, configs: &ModelConfigs, files: &FilePlan) -> Self {
         let (trained, state) = (files.parameters, files.optimizer_bytes);
         let numbers = Parameters::of(configs);
-        let bytes = config.model.precision.bytes() as u64;
+        let format = config.model.source().format();
+        let bytes = format.precision.bytes() as u64;
         let text = numbers.text_encoders as u64 * bytes;
-        let (unet, vae) = (numbers.unet as u64 * bytes, numbers.vae as u64 * SINGLE);
+        let (unet, vae) = (
+            format.unet_bytes(numbers.unet as u64),
+            numbers.vae as u64 * SINGLE,
+        );
         let all = text + unet + vae;
         let weights = if config.model.offload {
             let trains_text = config.train.text_lr > 0.0 || config.train.second_text_lr() > 0.0;
@@ -74,7 +83,13 @@ impl MemoryPlan {
         // Blocks that are computed again keep theirs once more, one behind the other.
         let again = config.train.gradient_checkpointing != ActivationCheckpointing::None;
         let adapters = trained * SINGLE * (2 + averages + u64::from(again));
-        let activations = activations(config, plan, configs) * bytes.max(2);
+        let whole = if format.eight_bit {
+            let tensors = configs.tensors(Component::UNet);
+            largest_piece(&tensors, config.train.gradient_checkpointing) * bytes
+        } else {
+            0
+        };
+        let activations = activations(config, plan, configs) * bytes + whole;
         let latents = latents(plan, configs);
         let largest = plan
             .buckets
@@ -113,7 +128,7 @@ impl MemoryPlan {
             drawing,
             peak: training.max(preparing).max(drawing),
             checked: config.train.device == DeviceChoice::Cpu
-                && config.model.precision == Precision::F32
+                && matches!(format.precision, Precision::Auto | Precision::F32)
                 && config.train.more_devices.is_empty(),
         }
     }
@@ -121,6 +136,32 @@ impl MemoryPlan {
 
 fn pixels(width: u32, height: u32) -> u64 {
     u64::from(width) * u64::from(height)
+}
+
+/// Numbers in the weights of the largest part of the UNet that is computed again by itself: held in eight bits, they are whole while it
+/// is.
+fn largest_piece(tensors: &TensorShapes, checkpointing: ActivationCheckpointing) -> u64 {
+    let mut pieces = BTreeMap::<String, u64>::new();
+    for (key, shape) in tensors {
+        let parts: Vec<&str> = key.split('.').collect();
+        let within = checkpointing == ActivationCheckpointing::Aggressive;
+        let piece = match parts[..] {
+            [.., "transformer_blocks", index, _, _, _]
+            | [.., "transformer_blocks", index, _, _]
+                if within =>
+            {
+                let attention = key.split(".transformer_blocks").next();
+                format!("{} {index}", attention.unwrap_or_default())
+            }
+            ["mid_block", kind, index, ..] if within => format!("mid_block.{kind}.{index}"),
+            ["mid_block", ..] => "mid_block".to_owned(),
+            [side, level, kind, index, ..] if within => format!("{side}.{level}.{kind}.{index}"),
+            [side, level, "resnets" | "attentions", index, ..] => format!("{side}.{level}.{index}"),
+            _ => continue,
+        };
+        *pieces.entry(piece).or_default() += shape.iter().product::<usize>() as u64;
+    }
+    pieces.into_values().max().unwrap_or(0)
 }
 
 /// Numbers kept for the batch that keeps most.
@@ -171,4 +212,29 @@ fn latents(plan: &Plan, configs: &ModelConfigs) -> u64 {
         pixels(width, height) / (reduction * reduction) * 2 * channels * SINGLE
     };
     plan.pictures.iter().map(of).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use lora_core::Family;
+
+    use super::*;
+
+    /// The largest blocks: SD 1.5's is the first up block that attends, of 2560 channels in and 1280 out; within it, its resnet.
+    #[test]
+    fn the_largest_piece_is_found() {
+        let tensors = ModelConfigs::published(Family::Sd1).tensors(Component::UNet);
+        let sum = |prefixes: &[&str]| -> u64 {
+            let of = |key: &&String| prefixes.iter().any(|prefix| key.starts_with(prefix));
+            let keys = tensors.keys().filter(of);
+            keys.map(|key| tensors[key].iter().product::<usize>() as u64)
+                .sum()
+        };
+        let first = ["up_blocks.1.resnets.0.", "up_blocks.1.attentions.0."];
+        let block = largest_piece(&tensors, ActivationCheckpointing::Block);
+        assert_eq!(block, sum(&["mid_block."]).max(sum(&first)));
+        let layer = largest_piece(&tensors, ActivationCheckpointing::Aggressive);
+        assert_eq!(layer, sum(&first[..1]));
+        assert!(layer < block);
+    }
 }

@@ -1,6 +1,6 @@
 use std::{fmt, path::PathBuf};
 
-use lora_core::tokenizer::Tokenizer;
+use lora_core::{ActivationCheckpointing, tokenizer::Tokenizer};
 use lora_data::{Dataset, exposures_per_epoch, steps_per_epoch};
 use serde::Serialize;
 use thiserror::Error;
@@ -288,6 +288,11 @@ pub(crate) fn problems(config: &TrainConfig) -> Vec<String> {
     require(
         [75, 150, 225].contains(&config.model.max_tokens),
         "model.max_tokens must be 75, 150 or 225",
+    );
+    require(
+        !config.model.eight_bit || train.gradient_checkpointing != ActivationCheckpointing::None,
+        "model.eight_bit needs train.gradient_checkpointing = \"block\" or \"aggressive\": without it every weight is kept whole \
+         for the backward pass, and nothing is saved",
     );
     require(
         config.model.clip_skip > 0,

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use burn::tensor::{Device, Tensor};
 use lora_core::{BaseModel, Matrices, adapter::DropoutRates};
 
-use crate::{Batch, Objective};
+use crate::{Batch, Objective, backward::gradients};
 
 /// The model that is trained, once more, on a device of its own: computes gradients for the [`Learner`](crate::Learner), which
 /// alone moves the matrices.
@@ -45,15 +45,12 @@ impl Replica {
         let leaves: Matrices = here.collect();
         self.model.set_factors(&leaves);
         let loss = objective.loss(&self.model, &batch.clone().to_device(&self.device));
-        let mut grads = Matrices::new();
-        // Where all modules are dropped, it depends on nothing that learns.
-        if loss.is_tracked() {
-            let mut gradients = (loss.clone() * weight).backward();
-            let moving = leaves.into_iter().filter(|(key, _)| !frozen.contains(key));
-            let found =
-                moving.filter_map(|(key, leaf)| Some((key, leaf.grad_remove(&mut gradients)?)));
-            grads.extend(found);
-        }
-        (loss.inner(), grads)
+        let grads = gradients(loss.clone(), weight, &self.model, batch, leaves, frozen);
+        let loss = if loss.is_autodiff() {
+            loss.inner()
+        } else {
+            loss
+        };
+        (loss, grads)
     }
 }

@@ -181,8 +181,12 @@ impl Trainer {
     }
 
     /// The same without a look at the run folder.
-    pub(crate) fn load(config: TrainConfig, resume: Option<Resume>) -> Result<Self, TrainError> {
+    pub(crate) fn load(
+        mut config: TrainConfig,
+        resume: Option<Resume>,
+    ) -> Result<Self, TrainError> {
         let device = config.train.device.resolve()?;
+        config.model.precision = config.model.precision.on(&device);
         let OpenedPictures { training, heldout } = OpenedPictures::open(&config)?;
         let more = config.train.more_devices.iter();
         let more: Vec<Device> = more

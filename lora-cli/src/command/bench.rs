@@ -47,8 +47,11 @@ impl Bench {
 #[derive(Args, Debug)]
 struct Setting {
     /// Number format of the model's weights
-    #[arg(long, value_name = "FORMAT", value_parser = precision(), default_value = "f32")]
+    #[arg(long, value_name = "FORMAT", value_parser = precision(), default_value = "auto")]
     precision: Precision,
+    /// Hold the UNet's weights in eight bits
+    #[arg(long)]
+    eight_bit: bool,
     /// Where to compute.
     // Not a doc comment: rustdoc takes the brackets for links.
     #[arg(long, default_value_t = DeviceChoice::Auto, help = "Where to compute: auto, cpu, wgpu[:n], vulkan[:n] or cuda[:n]")]

@@ -8,7 +8,7 @@ use super::{
     Adapter, Dropout, DropoutRates, LayerPattern, LoraSpec, Site, SiteWeight, Sites, SpecError,
     Target, fresh::fresh,
 };
-use crate::Matrices;
+use crate::{FrozenWeight, Matrices};
 
 /// What an injection made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -146,7 +146,8 @@ pub fn limit_norms(network: &mut dyn Sites, most: f32, down_is_frozen: bool) {
 
 /// Adds every adapter's change to its frozen weight and empties the slots.
 ///
-/// Of several adapters with magnitudes each is taken at the frozen weight, as they are while drawing.
+/// Of several adapters with magnitudes each is taken at the frozen weight, as they are while drawing. A weight in eight bits is held
+/// whole from then on, for a change can be smaller than a step of its codes.
 pub fn merge(network: &mut dyn Sites) {
     network.sites(&mut |_, mut site| {
         let frozen = site.weight.matrix();
@@ -160,8 +161,10 @@ pub fn merge(network: &mut dyn Sites) {
         let dtype = frozen.dtype();
         let merged = (frozen.cast(DType::F32) + delta).cast(dtype);
         match &mut site.weight {
-            SiteWeight::Linear(weight) => **weight = merged,
-            SiteWeight::Conv2d(weight) => **weight = merged.reshape(weight.dims()),
+            SiteWeight::Linear(weight) => **weight = FrozenWeight::Plain(merged),
+            SiteWeight::Conv2d(weight) => {
+                **weight = FrozenWeight::Plain(merged.reshape(weight.dims()));
+            }
         }
     });
 }

@@ -2,6 +2,7 @@ use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
 use super::{Adapter, Naming};
+use crate::frozen_weight::FrozenWeight;
 
 /// Which part of the model a site belongs to; kohya trains the first two by default and the third as LoCon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -26,9 +27,9 @@ pub enum Target {
 #[derive(Debug)]
 pub enum SiteWeight<'a> {
     /// `[out, in]`.
-    Linear(&'a mut Tensor<2>),
+    Linear(&'a mut FrozenWeight<2>),
     /// `[out, in, kernel_height, kernel_width]`.
-    Conv2d(&'a mut Tensor<4>),
+    Conv2d(&'a mut FrozenWeight<4>),
 }
 
 /// Shape of a site's frozen weight.
@@ -93,8 +94,8 @@ impl SiteWeight<'_> {
     /// The weight as a matrix, `[out, in · kernel_height · kernel_width]`.
     pub fn matrix(&self) -> Tensor<2> {
         match self {
-            Self::Linear(weight) => (**weight).clone(),
-            Self::Conv2d(weight) => (**weight).clone().flatten(1, 3),
+            Self::Linear(weight) => weight.tensor(),
+            Self::Conv2d(weight) => weight.tensor().flatten(1, 3),
         }
     }
 }

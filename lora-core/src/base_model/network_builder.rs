@@ -1,8 +1,8 @@
-use burn::tensor::{Device, FloatDType};
+use burn::tensor::Device;
 
 use super::text_tower::{published_tokenizer, text_encoder};
 use crate::{
-    ModelConfigs, Precision, TextConditioner, TextTower,
+    ModelConfigs, Precision, TextConditioner, TextTower, WeightFormat,
     unet::UNet,
     vae::Vae,
     weights::{NetworkHash, TensorSource, WeightReader, Weights},
@@ -13,7 +13,7 @@ use crate::{
 pub(super) struct NetworkBuilder<S> {
     configs: ModelConfigs,
     source: S,
-    dtype: FloatDType,
+    format: WeightFormat,
     device: Device,
 }
 
@@ -21,13 +21,13 @@ impl<S: TensorSource> NetworkBuilder<S> {
     pub(super) fn new(
         configs: &ModelConfigs,
         source: S,
-        precision: Precision,
+        format: WeightFormat,
         device: &Device,
     ) -> Self {
         Self {
             configs: configs.clone(),
             source,
-            dtype: precision.into(),
+            format,
             device: device.clone(),
         }
     }
@@ -37,17 +37,22 @@ impl<S: TensorSource> NetworkBuilder<S> {
         let towers = self.configs.text.iter().enumerate();
         let towers = towers.map(|(index, config)| TextTower {
             tokenizer: published_tokenizer(family, index),
-            encoder: text_encoder(family, index, config, &self.reader(self.dtype).root()),
+            encoder: text_encoder(
+                family,
+                index,
+                config,
+                &self.reader(self.format.whole()).root(),
+            ),
         });
         TextConditioner::new(towers.collect())
     }
 
     pub(super) fn unet(&self) -> UNet {
-        UNet::new(&self.configs.unet, &self.reader(self.dtype).root())
+        UNet::new(&self.configs.unet, &self.reader(self.format).root())
     }
 
     pub(super) fn vae(&self) -> Vae {
-        Vae::new(&self.configs.vae, &self.reader(FloatDType::F32).root())
+        Vae::new(&self.configs.vae, &self.reader(Precision::F32).root())
     }
 
     /// A hash of the VAE's config and tensors; `None` where the source lacks some.
@@ -62,7 +67,7 @@ impl<S: TensorSource> NetworkBuilder<S> {
     /// A hash of the text encoders' configs, number format and tensors; `None` where the source lacks some.
     pub(super) fn text_hash(&self) -> Option<[u8; 32]> {
         let hash = NetworkHash::default();
-        hash.settings(&self.dtype);
+        hash.settings(&self.format.precision);
         for (index, config) in self.configs.text.iter().enumerate() {
             hash.settings(config);
             let build =
@@ -72,7 +77,7 @@ impl<S: TensorSource> NetworkBuilder<S> {
         Some(hash.finish())
     }
 
-    fn reader(&self, dtype: FloatDType) -> WeightReader<'_> {
-        WeightReader::new(&self.source, &self.device, dtype)
+    fn reader(&self, format: impl Into<WeightFormat>) -> WeightReader<'_> {
+        WeightReader::new(&self.source, &self.device, format)
     }
 }

@@ -1,10 +1,10 @@
 use std::path::Path;
 
-use burn::tensor::{Device, FloatDType};
+use burn::tensor::Device;
 
 use super::text_tower::{published_tokenizer, text_encoder};
 use crate::{
-    ModelConfigs, ModelSource, TextConditioner, TextTower,
+    ModelConfigs, ModelSource, Precision, TextConditioner, TextTower,
     model_configs::{refuse, text_components},
     size_limits::Refused,
     text_encoder::TextEncoderConfig,
@@ -65,9 +65,9 @@ impl NetworkReader {
                 published_tokenizer(family, index)
             };
             refuse(checkpoint, component, too_few_words(config, &tokenizer))?;
-            let dtype = self.source.precision.into();
+            let format = self.source.format().whole();
             let encoder =
-                checkpoint.build(component, &self.device, dtype, problems, |weights| {
+                checkpoint.build(component, &self.device, format, problems, |weights| {
                     text_encoder(family, index, config, weights)
                 })?;
             Ok(TextTower { tokenizer, encoder })
@@ -81,9 +81,9 @@ impl NetworkReader {
         checkpoint: &Checkpoint,
         problems: &mut Vec<TensorProblem>,
     ) -> Result<UNet, CheckpointError> {
-        let dtype = self.source.precision.into();
+        let format = self.source.format();
         let build = |weights: &Weights<'_>| UNet::new(&self.configs.unet, weights);
-        checkpoint.build(Component::UNet, &self.device, dtype, problems, build)
+        checkpoint.build(Component::UNet, &self.device, format, problems, build)
     }
 
     /// The VAE, in f32: the model's own, or the one that stands in for it.
@@ -95,8 +95,8 @@ impl NetworkReader {
         let (other, config) = self.described_vae()?;
         let checkpoint = other.as_ref().unwrap_or(checkpoint);
         let build = |weights: &Weights<'_>| Vae::new(&config, weights);
-        let dtype = FloatDType::F32;
-        checkpoint.build(Component::Vae, &self.device, dtype, problems, build)
+        let format = Precision::F32;
+        checkpoint.build(Component::Vae, &self.device, format, problems, build)
     }
 
     /// A hash of the VAE's config and tensors.

@@ -10,7 +10,10 @@ use burn::backend::{
     tensor::FloatTensor,
 };
 
-use super::backend::{CpuOps, Heads, Pair, Pointwise, Rows, Window};
+use super::{
+    backend::{CpuOps, Heads, Pair, Pointwise, Rows},
+    first_order_only,
+};
 
 #[derive(Debug)]
 struct PointwiseBackward;
@@ -20,8 +23,6 @@ struct GegluBackward;
 struct SoftmaxBackward;
 #[derive(Debug)]
 struct NormaliseBackward;
-#[derive(Debug)]
-struct ConvolveBackward;
 #[derive(Debug)]
 struct AttentionBackward;
 #[derive(Debug)]
@@ -61,11 +62,6 @@ backward_of_one_input!(GegluBackward, FloatTensor<B>, |x, grad| B::geglu_backwar
 backward_of_one_input!(SoftmaxBackward, FloatTensor<B>, |output, grad| {
     B::softmax_last_backward(output, grad)
 });
-backward_of_one_input!(
-    ConvolveBackward,
-    (FloatTensor<B>, Window),
-    |(weight, window), grad| B::convolve_backward(weight, grad, window)
-);
 backward_of_one_input!(
     NormaliseBackward,
     (FloatTensor<B>, FloatTensor<B>, Rows, f64),
@@ -120,11 +116,6 @@ impl<B: CpuOps> Backward<B, 3> for LowRankBackward {
             }
         }
     }
-}
-
-/// What only a second derivative would ask for; LoRA training takes none.
-fn first_order_only() -> ! {
-    panic!("second derivatives of fused operations are not defined")
 }
 
 impl<B: CpuOps, C: CheckpointStrategy> CpuOps for Autodiff<B, C> {
@@ -249,33 +240,6 @@ impl<B: CpuOps, C: CheckpointStrategy> CpuOps for Autodiff<B, C> {
         _: FloatTensor<Self>,
         _: Pair,
     ) -> Vec<FloatTensor<Self>> {
-        first_order_only()
-    }
-
-    fn convolve(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        window: Window,
-    ) -> FloatTensor<Self> {
-        let node = x.node();
-        let (weight, bias) = (weight.into_primitive(), bias.into_primitive());
-        let output = B::convolve(x.into_primitive(), weight.clone(), bias, window);
-        match ConvolveBackward
-            .prepare::<C>([node])
-            .compute_bound()
-            .stateful()
-        {
-            OpsKind::Tracked(prep) => prep.finish((weight, window), output),
-            OpsKind::UnTracked(prep) => prep.finish(output),
-        }
-    }
-
-    fn convolve_backward(
-        _: FloatTensor<Self>,
-        _: FloatTensor<Self>,
-        _: Window,
-    ) -> FloatTensor<Self> {
         first_order_only()
     }
 

@@ -158,18 +158,4 @@ pub trait CpuOps: Backend {
         grad: FloatTensor<Self>,
         pair: Pair,
     ) -> Vec<FloatTensor<Self>>;
-    /// The convolution of `x [batch, inputs, height, width]` with a constant `weight [outputs, inputs, size, size]`, plus a
-    /// constant `bias [outputs]`.
-    fn convolve(
-        x: FloatTensor<Self>,
-        weight: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        window: Window,
-    ) -> FloatTensor<Self>;
-    /// The gradient of [`Self::convolve`] in `x`.
-    fn convolve_backward(
-        weight: FloatTensor<Self>,
-        grad: FloatTensor<Self>,
-        window: Window,
-    ) -> FloatTensor<Self>;
 }

@@ -200,30 +200,32 @@ impl CpuOps for Flex {
         gradients.extend(of_x.map(|values| tensor(values, shape(&x))));
         gradients
     }
+}
 
-    fn convolve(x: Floats, weight: Floats, bias: Floats, window: Window) -> Floats {
-        let [x, weight, bias] = [x, weight, bias].map(|x| x.to_contiguous());
-        let channels = channels(&weight);
-        let batch = shape(&x).first().copied().unwrap_or_default();
-        let [height, width] = window.output();
-        let values = convolution::forward(
-            slice(&x),
-            slice(&weight),
-            Some(slice(&bias)),
-            channels,
-            window,
-        );
-        tensor(values, vec![batch, channels.outputs, height, width])
-    }
+/// The convolution as matrix products with pieces of the unfolded picture, in f32.
+pub(super) fn convolve(x: Floats, weight: Floats, bias: Floats, window: Window) -> Floats {
+    let [x, weight, bias] = [x, weight, bias].map(|x| x.to_contiguous());
+    let channels = channels(&weight);
+    let batch = shape(&x).first().copied().unwrap_or_default();
+    let [height, width] = window.output();
+    let values = convolution::forward(
+        slice(&x),
+        slice(&weight),
+        Some(slice(&bias)),
+        channels,
+        window,
+    );
+    tensor(values, vec![batch, channels.outputs, height, width])
+}
 
-    fn convolve_backward(weight: Floats, grad: Floats, window: Window) -> Floats {
-        let [weight, grad] = [weight, grad].map(|x| x.to_contiguous());
-        let channels = channels(&weight);
-        let batch = shape(&grad).first().copied().unwrap_or_default();
-        let [height, width] = window.picture;
-        let values = convolution::backward(slice(&grad), slice(&weight), channels, window);
-        tensor(values, vec![batch, channels.inputs, height, width])
-    }
+/// The gradient of [`convolve`] in `x`.
+pub(super) fn convolve_backward(weight: Floats, grad: Floats, window: Window) -> Floats {
+    let [weight, grad] = [weight, grad].map(|x| x.to_contiguous());
+    let channels = channels(&weight);
+    let batch = shape(&grad).first().copied().unwrap_or_default();
+    let [height, width] = window.picture;
+    let values = convolution::backward(slice(&grad), slice(&weight), channels, window);
+    tensor(values, vec![batch, channels.inputs, height, width])
 }
 
 /// Of a weight `[outputs, inputs]` and a factor `[rank, inputs]`.

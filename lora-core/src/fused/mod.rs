@@ -1,21 +1,29 @@
 //! Operations that burn composes of many passes over memory, or computes one element at a time, on the CPU.
 //!
 //! On burn's flex backend in f32 each runs as one vectorised pass with a backward pass of its own; on every other device
-//! and in every other dtype it is burn's own operation. The layers call these and need not know.
+//! and in every other dtype it is burn's own operation (a convolution with a backward pass that keeps less). The layers call these
+//! and need not know.
 
 mod autodiff;
 mod backend;
 mod flex;
+mod frozen_convolution;
 mod kernel;
 mod shape;
 
 use burn::{
     backend::{Dispatch, DispatchDevice},
-    tensor::{DType, FloatDType, Tensor, activation, module, ops::ConvOptions},
+    tensor::{DType, Device, FloatDType, Tensor, activation, module},
 };
 
 use backend::CpuOps;
 pub use backend::{Heads, Pair, Pointwise, Rows, Window};
+use frozen_convolution::FrozenConvolution;
+
+/// What only a second derivative would ask for; LoRA training takes none.
+fn first_order_only() -> ! {
+    panic!("second derivatives of fused operations are not defined")
+}
 
 /// Whether `x` is one of flex's f32 tensors.
 fn is_fast<const D: usize>(x: &Tensor<D>) -> bool {
@@ -24,7 +32,15 @@ fn is_fast<const D: usize>(x: &Tensor<D>) -> bool {
 
 /// Whether `x` is one of flex's tensors.
 fn is_flex<const D: usize>(x: &Tensor<D>) -> bool {
-    matches!(x.device().inner().as_dispatch(), DispatchDevice::Flex(_))
+    has_kernels(&x.device())
+}
+
+/// Whether the kernels of this module run on `device`: whether it is the CPU.
+pub(crate) fn has_kernels(device: &Device) -> bool {
+    matches!(
+        device.clone().inner().as_dispatch(),
+        DispatchDevice::Flex(_)
+    )
 }
 
 /// `x·σ(x)` of every element.
@@ -123,8 +139,8 @@ pub fn low_rank_linear<const D: usize>(
 
 /// The convolution of `x [batch, in, height, width]` with a frozen `weight [out, in, size, size]` and `bias`.
 ///
-/// On the CPU it is matrix products with pieces of the unfolded picture, of which nothing is kept for the backward pass; burn's
-/// own keeps its input, and turns layouts around on the way in and out.
+/// Nothing is kept for the backward pass, where burn's own keeps its input. On the CPU it is matrix products with pieces of the
+/// unfolded picture, without turning layouts around on the way in and out.
 pub fn conv2d(
     x: Tensor<4>,
     weight: Tensor<4>,
@@ -132,10 +148,6 @@ pub fn conv2d(
     stride: usize,
     padding: usize,
 ) -> Tensor<4> {
-    if !is_fast(&x) {
-        let options = ConvOptions::new([stride; 2], [padding; 2], [1, 1], 1);
-        return module::conv2d(x, weight, Some(bias), options);
-    }
     let [_, _, height, width] = x.dims();
     let [_, _, size, _] = weight.dims();
     let window = Window {
@@ -149,7 +161,9 @@ pub fn conv2d(
         weight.into_dispatch(),
         bias.into_dispatch(),
     ];
-    Tensor::from_dispatch(<Dispatch as CpuOps>::convolve(x, weight, bias, window))
+    Tensor::from_dispatch(<Dispatch as FrozenConvolution>::frozen_convolution(
+        x, weight, bias, window,
+    ))
 }
 
 /// Normalises every group of channels of `x [batch, channels, height, width]`, f32, then scales and shifts each channel.

@@ -1,7 +1,8 @@
-use burn::tensor::{Device, Tensor, ops::ConvOptions};
+use burn::tensor::{DType, Device, Tensor, ops::ConvOptions};
 
 use crate::{
     adapter::{ConvGeometry, Site, SiteWeight, Slot},
+    frozen_weight::FrozenWeight,
     fused,
     weights::Weights,
 };
@@ -11,7 +12,7 @@ use crate::{
 pub struct Conv2d {
     path: String,
     /// `[out, in, kernel, kernel]`.
-    weight: Tensor<4>,
+    weight: FrozenWeight<4>,
     bias: Tensor<1>,
     stride: usize,
     padding: usize,
@@ -23,7 +24,7 @@ impl Conv2d {
     pub fn new(weights: &Weights<'_>, inputs: usize, outputs: usize, kernel: usize) -> Self {
         Self {
             path: weights.path().to_owned(),
-            weight: weights.tensor("weight", [outputs, inputs, kernel, kernel]),
+            weight: weights.frozen("weight", [outputs, inputs, kernel, kernel]),
             bias: weights.tensor("bias", [outputs]),
             stride: 1,
             padding: kernel / 2,
@@ -42,9 +43,9 @@ impl Conv2d {
 
     /// `[batch, in, height, width]` to `[batch, out, height', width']`.
     pub fn forward(&self, x: Tensor<4>) -> Tensor<4> {
-        let (weight, bias) = (self.weight.clone(), self.bias.clone());
-        let base = fused::conv2d(x.clone(), weight, bias, self.stride, self.padding);
-        let [_, inputs, height, width] = self.weight.dims();
+        let (weight, bias) = (self.weight.tensor(), self.bias.clone());
+        let base = fused::conv2d(x.clone(), weight.clone(), bias, self.stride, self.padding);
+        let [_, inputs, height, width] = weight.dims();
         let geometry = ConvGeometry {
             receptive: [inputs, height, width],
             options: ConvOptions::new([self.stride; 2], [self.padding; 2], [1, 1], 1),
@@ -54,7 +55,7 @@ impl Conv2d {
                 let outputs = self.bias.dims()[0];
                 base.clone() - self.bias.clone().reshape([1, outputs, 1, 1])
             };
-            match adapter.conv2d(x.clone(), &self.weight, &geometry, plain) {
+            match adapter.conv2d(x.clone(), &weight, &geometry, plain) {
                 Some(correction) => sum + correction,
                 None => sum,
             }
@@ -64,6 +65,11 @@ impl Conv2d {
     /// Where the weights are.
     pub fn device(&self) -> Device {
         self.weight.device()
+    }
+
+    /// What the layer computes in.
+    pub fn dtype(&self) -> DType {
+        self.weight.dtype()
     }
 
     /// The adapter slot, for [`crate::adapter::Sites`].

@@ -2,6 +2,7 @@ use burn::tensor::{Tensor, module};
 
 use crate::{
     adapter::{Site, SiteWeight, Slot},
+    frozen_weight::FrozenWeight,
     fused,
     weights::Weights,
 };
@@ -11,7 +12,7 @@ use crate::{
 pub struct Linear {
     path: String,
     /// `[out, in]`, as PyTorch stores it.
-    weight: Tensor<2>,
+    weight: FrozenWeight<2>,
     bias: Option<Tensor<1>>,
     adapters: Slot,
 }
@@ -30,7 +31,7 @@ impl Linear {
     pub fn without_bias(weights: &Weights<'_>, inputs: usize, outputs: usize) -> Self {
         Self {
             path: weights.path().to_owned(),
-            weight: weights.tensor("weight", [outputs, inputs]),
+            weight: weights.frozen("weight", [outputs, inputs]),
             bias: None,
             adapters: Slot::new(),
         }
@@ -38,20 +39,17 @@ impl Linear {
 
     /// `[.., in]` to `[.., out]`.
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        if let Some(out) = self.forward_at_once(&x) {
+        let weight = self.weight.tensor();
+        if let Some(out) = self.forward_at_once(&x, &weight) {
             return out;
         }
-        let base = module::linear(
-            x.clone(),
-            self.weight.clone().transpose(),
-            self.bias.clone(),
-        );
+        let base = module::linear(x.clone(), weight.clone().transpose(), self.bias.clone());
         self.adapters.iter().fold(base.clone(), |sum, adapter| {
             let plain = || match &self.bias {
                 Some(bias) => base.clone() - bias.clone().unsqueeze(),
                 None => base.clone(),
             };
-            match adapter.linear(x.clone(), &self.weight, plain) {
+            match adapter.linear(x.clone(), &weight, plain) {
                 Some(correction) => sum + correction,
                 None => sum,
             }
@@ -60,13 +58,17 @@ impl Linear {
 
     /// The layer and its one plain pair of factors together, where there is a kernel for that. At strength 0 nothing may change,
     /// not even the order of a sum.
-    fn forward_at_once<const D: usize>(&self, x: &Tensor<D>) -> Option<Tensor<D>> {
+    fn forward_at_once<const D: usize>(
+        &self,
+        x: &Tensor<D>,
+        weight: &Tensor<2>,
+    ) -> Option<Tensor<D>> {
         let [adapter] = self.adapters.as_slice() else {
             return None;
         };
         let (pair, scale) = adapter.as_plain_pair().filter(|(_, scale)| *scale != 0.0)?;
         let factors = [&pair.down, &pair.up];
-        fused::low_rank_linear(x, &self.weight, self.bias.as_ref(), factors, scale)
+        fused::low_rank_linear(x, weight, self.bias.as_ref(), factors, scale)
     }
 
     /// The adapter slot, for [`crate::adapter::Sites`].

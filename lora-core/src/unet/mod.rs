@@ -6,12 +6,13 @@ mod block;
 mod conditions;
 mod config;
 mod sinusoidal;
+mod step_flops;
 mod time_embedding;
 mod transformer;
 mod transformer_block;
 mod unsupported;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Tensor};
 
 pub use activations::Activations;
 use added_embedding::AddedEmbedding;
@@ -19,6 +20,7 @@ use block::Kind;
 pub use block::{Block, Conditioning, Skip};
 pub use conditions::{AddedConditions, Conditions};
 pub use config::{OneOrEach, UNetConfig};
+pub use step_flops::StepFlops;
 use time_embedding::TimeEmbedding;
 use transformer::Transformer;
 
@@ -76,6 +78,11 @@ impl UNet {
     /// Where it computes.
     pub fn device(&self) -> Device {
         self.conv_in.device()
+    }
+
+    /// What it computes in.
+    pub fn dtype(&self) -> DType {
+        self.conv_in.dtype()
     }
 
     /// Says what passes from now on keep for the backward pass. Gradients are the same.

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use burn::tensor::{Device, FloatDType};
+use burn::tensor::Device;
 use serde::de::DeserializeOwned;
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     WeightReader, Weights, component_files::ComponentFiles, layout::Layout, pytorch_file,
     recognise, weight_files,
 };
-use crate::{Family, safetensors_file::SafetensorsFile};
+use crate::{Family, WeightFormat, safetensors_file::SafetensorsFile};
 
 /// A base model on disk: a diffusers folder, or a single file in the original layout.
 #[derive(Debug)]
@@ -252,12 +252,12 @@ impl Checkpoint {
         &self,
         component: Component,
         device: &Device,
-        dtype: FloatDType,
+        format: impl Into<WeightFormat>,
         problems: &mut Vec<TensorProblem>,
         build: impl FnOnce(&Weights<'_>) -> T,
     ) -> Result<T, CheckpointError> {
         let files = self.files(component)?;
-        let reader = WeightReader::new(files, device, dtype);
+        let reader = WeightReader::new(files, device, format);
         let network = build(&reader.root());
         let (used, mut found) = reader.finish();
         files.report_unexpected(component, &used, &mut found);

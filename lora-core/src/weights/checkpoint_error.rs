@@ -3,7 +3,9 @@ use std::{io, path::PathBuf};
 use thiserror::Error;
 
 use super::{OtherModel, TensorProblem};
-use crate::{Family, safetensors_file::SafetensorsFileError, tokenizer::TokenizerFolderError};
+use crate::{
+    Family, Precision, safetensors_file::SafetensorsFileError, tokenizer::TokenizerFolderError,
+};
 
 /// Why a base model cannot be read.
 #[derive(Debug, Error)]
@@ -41,6 +43,17 @@ pub enum CheckpointError {
         path: PathBuf,
         /// What it is.
         found: OtherModel,
+    },
+    /// A number format that the device has not.
+    #[error("{}: the device does not compute in {precision}; use {} (model.precision in a run file, --precision on the command line)",
+            .path.display(), listed(.others))]
+    NoSuchNumbers {
+        /// The file or folder.
+        path: PathBuf,
+        /// What was asked for.
+        precision: Precision,
+        /// What the device has.
+        others: Vec<Precision>,
     },
     /// A single file that has not the widths of the published model.
     #[error("{}: {family}, but not of the published widths, so its tensors do not show the whole configuration; \
@@ -112,4 +125,9 @@ pub enum CheckpointError {
         /// Every problem, over all networks.
         problems: Vec<TensorProblem>,
     },
+}
+
+fn listed(formats: &[Precision]) -> String {
+    let names: Vec<&str> = formats.iter().map(|format| format.name()).collect();
+    names.join(" or ")
 }

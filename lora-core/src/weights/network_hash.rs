@@ -2,10 +2,11 @@
 
 use std::{cell::RefCell, fmt::Debug, path::PathBuf};
 
-use burn::tensor::{Device, FloatDType};
+use burn::tensor::Device;
 use sha2::{Digest, Sha256};
 
 use super::{StoredTensor, TensorProblem, TensorSource, WeightReader, Weights};
+use crate::Precision;
 
 /// A SHA-256 over configs and tensors of one network, in the order in which the network asks for them.
 ///
@@ -34,7 +35,7 @@ impl NetworkHash {
             hash: self,
             problems: RefCell::default(),
         };
-        let reader = WeightReader::new(&listening, device, FloatDType::F32);
+        let reader = WeightReader::new(&listening, device, Precision::F32);
         build(&reader.root());
         let problems = listening.problems.into_inner();
         if problems.is_empty() {

@@ -8,7 +8,11 @@ use std::{
 use burn::tensor::{DType, Device, FloatDType, Tensor, TensorData};
 use half::{bf16, f16, vec::HalfFloatVecExt};
 
-use crate::safetensors_file::RawTensor;
+use crate::{
+    frozen_weight::{EightBit, FrozenWeight},
+    safetensors_file::RawTensor,
+    weight_format::WeightFormat,
+};
 
 /// A tensor that a [`TensorSource`] found.
 #[derive(Debug)]
@@ -17,6 +21,16 @@ pub enum StoredTensor {
     Raw(RawTensor),
     /// Was made in memory.
     Values(Vec<f32>),
+}
+
+impl StoredTensor {
+    /// Its elements. A source gives floats of at most 32 bits only, which all become f32.
+    fn into_values(self) -> Vec<f32> {
+        match self {
+            Self::Raw(raw) => raw.to_f32().unwrap_or_default(),
+            Self::Values(values) => values,
+        }
+    }
 }
 
 /// What is wrong with one tensor of a checkpoint.
@@ -106,18 +120,22 @@ pub trait TensorSource {
 pub struct WeightReader<'a> {
     source: &'a dyn TensorSource,
     device: &'a Device,
-    dtype: FloatDType,
+    format: WeightFormat,
     problems: RefCell<Vec<TensorProblem>>,
     used: RefCell<BTreeSet<String>>,
 }
 
 impl<'a> WeightReader<'a> {
-    /// Reads from `source` onto `device`; weights are stored as `dtype`, norms always as f32.
-    pub fn new(source: &'a dyn TensorSource, device: &'a Device, dtype: FloatDType) -> Self {
+    /// Reads from `source` onto `device`; weights are stored in `format`, norms always as f32.
+    pub fn new(
+        source: &'a dyn TensorSource,
+        device: &'a Device,
+        format: impl Into<WeightFormat>,
+    ) -> Self {
         Self {
             source,
             device,
-            dtype,
+            format: format.into(),
             problems: RefCell::default(),
             used: RefCell::default(),
         }
@@ -137,19 +155,48 @@ impl<'a> WeightReader<'a> {
     }
 
     fn read<const D: usize>(&self, key: String, shape: [usize; D], dtype: FloatDType) -> Tensor<D> {
-        let found = self.source.find(&key, &shape);
-        self.used.borrow_mut().insert(key);
-        match found {
-            Ok(stored) => {
-                let data = converted(stored, dtype, shape.to_vec());
-                Tensor::from_data(data, (self.device, DType::from(dtype)))
-            }
-            Err(problem) => {
-                self.problems.borrow_mut().push(problem);
-                // A stand-in of the right shape, so that building goes on and finds the other problems too.
-                Tensor::<D>::zeros([1; D], self.device).expand(shape)
-            }
+        match self.find(key, &shape) {
+            Some(stored) => self.plain(stored, shape, dtype),
+            None => self.stand_in(shape),
         }
+    }
+
+    fn read_frozen<const D: usize>(&self, key: String, shape: [usize; D]) -> FrozenWeight<D> {
+        let dtype = self.format.precision.into();
+        let Some(stored) = self.find(key, &shape) else {
+            return FrozenWeight::Plain(self.stand_in(shape));
+        };
+        if !self.format.eight_bit {
+            return FrozenWeight::Plain(self.plain(stored, shape, dtype));
+        }
+        let values = stored.into_values();
+        match EightBit::of(&values, shape, dtype, self.device) {
+            Some(codes) => FrozenWeight::EightBit(Box::new(codes)),
+            None => FrozenWeight::Plain(self.plain(StoredTensor::Values(values), shape, dtype)),
+        }
+    }
+
+    fn find(&self, key: String, shape: &[usize]) -> Option<StoredTensor> {
+        let found = self.source.find(&key, shape);
+        self.used.borrow_mut().insert(key);
+        found
+            .map_err(|problem| self.problems.borrow_mut().push(problem))
+            .ok()
+    }
+
+    fn plain<const D: usize>(
+        &self,
+        stored: StoredTensor,
+        shape: [usize; D],
+        dtype: FloatDType,
+    ) -> Tensor<D> {
+        let data = converted(stored, dtype, shape.to_vec());
+        Tensor::from_data(data, (self.device, DType::from(dtype)))
+    }
+
+    /// Something of the right shape, so that building goes on and finds the other problems too.
+    fn stand_in<const D: usize>(&self, shape: [usize; D]) -> Tensor<D> {
+        Tensor::<D>::zeros([1; D], self.device).expand(shape)
     }
 }
 
@@ -175,7 +222,13 @@ impl Weights<'_> {
 
     /// The tensor `name` of this module, in the model's dtype.
     pub fn tensor<const D: usize>(&self, name: &str, shape: [usize; D]) -> Tensor<D> {
-        self.reader.read(self.key(name), shape, self.reader.dtype)
+        let dtype = self.reader.format.precision.into();
+        self.reader.read(self.key(name), shape, dtype)
+    }
+
+    /// The weight `name` of a frozen layer: in the model's dtype, or in eight bits where the model is held so.
+    pub fn frozen<const D: usize>(&self, name: &str, shape: [usize; D]) -> FrozenWeight<D> {
+        self.reader.read_frozen(self.key(name), shape)
     }
 
     /// The tensor `name` of this module, in f32 whatever the model's dtype is.
@@ -207,13 +260,12 @@ fn converted(stored: StoredTensor, to: FloatDType, shape: Vec<usize>) -> TensorD
         (StoredTensor::Values(values), FloatDType::BF16) => {
             TensorData::new(Vec::<bf16>::from_f32_slice(&values), shape)
         }
-        (StoredTensor::Values(values), _) => TensorData::new(values, shape),
         (StoredTensor::Raw(raw), FloatDType::F16) => {
             TensorData::new(raw.to_f16().unwrap_or_default(), shape)
         }
         (StoredTensor::Raw(raw), FloatDType::BF16) => {
             TensorData::new(raw.to_bf16().unwrap_or_default(), shape)
         }
-        (StoredTensor::Raw(raw), _) => TensorData::new(raw.to_f32().unwrap_or_default(), shape),
+        (stored, _) => TensorData::new(stored.into_values(), shape),
     }
 }

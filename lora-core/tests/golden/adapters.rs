@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use lora_core::{
     BaseModel,
     adapter::{
@@ -13,7 +13,7 @@ use lora_core::{
     unet::Conditions,
 };
 
-use crate::golden::{self, Golden, deviation, tiny, tiny_sd15};
+use crate::golden::{self, Golden, deviation, device, tiny, tiny_sd15};
 
 const SEED: u64 = 7;
 
@@ -43,9 +43,7 @@ fn values<const D: usize>(tensor: Tensor<D>) -> Vec<f32> {
 
 fn injected(model: &str, spec: &LoraSpec) -> BaseModel {
     let mut model = tiny(model);
-    model
-        .inject(spec, SEED, &Device::flex())
-        .expect("a good spec");
+    model.inject(spec, SEED, &device()).expect("a good spec");
     model
 }
 
@@ -107,7 +105,7 @@ fn a_start_at_principal_components_leaves_what_pytorch_leaves() {
         ..spec(Algorithm::Lora)
     };
     let base = answer(&model);
-    model.inject(&start, SEED, &Device::flex()).unwrap();
+    model.inject(&start, SEED, &device()).unwrap();
     let found = deviation(&answer(&model), &base);
     assert!(found <= 1e-5, "{found:e}");
     // The file takes away what the pair was at the start.
@@ -127,7 +125,7 @@ fn a_start_at_principal_components_leaves_what_pytorch_leaves() {
     assert!(deviation(&without, &base) > 0.1);
     let file = model.to_lora_file();
     let mut attached = tiny_sd15();
-    attached.attach(&file, 1.0, &Device::flex()).unwrap();
+    attached.attach(&file, 1.0, &device()).unwrap();
     let found = deviation(&answer(&attached), &without);
     assert!(found <= 2e-5, "{found:e}");
 }
@@ -202,9 +200,7 @@ fn patterns_that_mean_no_layer_are_all_named() {
         ],
         ..spec(Algorithm::Lora)
     };
-    let refused = tiny_sd15()
-        .inject(&spec, SEED, &Device::flex())
-        .unwrap_err();
+    let refused = tiny_sd15().inject(&spec, SEED, &device()).unwrap_err();
     assert!(
         matches!(&refused, SpecError::NoSuchLayers { patterns }
             if *patterns == ["IN12", "unet.dwon_blocks.1", "text_encoder_2"]),

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lora_core::{
-    BaseModel, ModelSource, TokenIds, safetensors_file::SafetensorsFile, text_encoder::TokenRows,
-    tokenizer::ROW_LENGTH,
+    BaseModel, ModelSource, Precision, TokenIds, safetensors_file::SafetensorsFile,
+    text_encoder::TokenRows, tokenizer::ROW_LENGTH,
 };
 
 /// A path below `testdata/golden`.
@@ -15,9 +15,25 @@ pub fn path(name: &str) -> PathBuf {
         .join(name)
 }
 
+/// Where to compute: on the CPU, or on the first GPU of the backend that `LORA_TEST_DEVICE` names, `wgpu` or `cuda`.
+pub fn device() -> Device {
+    match std::env::var("LORA_TEST_DEVICE").as_deref() {
+        #[cfg(feature = "wgpu")]
+        Ok("wgpu") => Device::enumerate(burn::tensor::DeviceType::Wgpu)[0].clone(),
+        #[cfg(feature = "cuda")]
+        Ok("cuda") => Device::enumerate(burn::tensor::DeviceType::Cuda)[0].clone(),
+        Err(_) => Device::flex(),
+        Ok(other) => panic!("LORA_TEST_DEVICE: {other} was not compiled in"),
+    }
+}
+
 /// A tiny model, from its diffusers folder.
 pub fn tiny(name: &str) -> BaseModel {
-    BaseModel::load(&ModelSource::new(path(name)), &Device::flex()).unwrap()
+    let source = ModelSource {
+        precision: Precision::F32,
+        ..ModelSource::new(path(name))
+    };
+    BaseModel::load(&source, &device()).unwrap()
 }
 
 /// The tiny SD1.5 model.
@@ -47,7 +63,7 @@ impl Golden {
 
     pub fn tensor<const D: usize>(&self, name: &str) -> Tensor<D> {
         let data = TensorData::new(self.values(name), self.shape(name));
-        Tensor::from_data(data, &Device::flex())
+        Tensor::from_data(data, &device())
     }
 
     /// An I32 tensor.

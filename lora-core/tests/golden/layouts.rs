@@ -1,8 +1,8 @@
 //! Both layouts of every family give the same tensors.
 
-use burn::tensor::{Device, FloatDType};
+use burn::tensor::Device;
 use lora_core::{
-    Family, ModelConfigs,
+    Family, ModelConfigs, Precision,
     safetensors_file::{RawTensor, SafetensorsFile},
     weights::{Checkpoint, Component, Place, TensorProblem, Weights},
 };
@@ -64,9 +64,9 @@ fn no_tensor_of_either_layout_is_left_over() {
             for (component, file) in components {
                 let file = SafetensorsFile::open(path(model).join(file)).unwrap();
                 let ask = |weights: &Weights<'_>| ask_for_all(&file, weights);
-                let dtype = FloatDType::F16;
+                let format = Precision::F16;
                 checkpoint
-                    .build(*component, &device, dtype, &mut problems, ask)
+                    .build(*component, &device, format, &mut problems, ask)
                     .unwrap();
             }
             assert_eq!(problems, [], "{model}");
@@ -155,7 +155,7 @@ fn the_first_files_without_the_text_model_level_are_read() {
     let mut problems = Vec::new();
     let ask = |weights: &Weights<'_>| ask_for_all(&names, weights);
     checkpoint
-        .build(TEXT.0, &Device::flex(), FloatDType::F16, &mut problems, ask)
+        .build(TEXT.0, &Device::flex(), Precision::F16, &mut problems, ask)
         .unwrap();
     assert_eq!(problems, []);
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fs, path::Path};
 
-use burn::tensor::{Device, FloatDType};
+use burn::tensor::FloatDType;
 use lora_core::{
     BaseModel, Family, ModelSource, Precision,
     diffusion::PredictionType,
@@ -14,7 +14,7 @@ use safetensors::tensor::{TensorView, serialize_to_file};
 
 use crate::{
     forward::assert_equals_reference,
-    golden::{self, Golden, assert_close},
+    golden::{self, Golden, assert_close, device},
     model_files::copy_of,
 };
 
@@ -25,7 +25,7 @@ fn load(path: &Path, config: Option<&Path>) -> Result<BaseModel, CheckpointError
         config: config.map(Path::to_path_buf),
         ..ModelSource::new(path)
     };
-    BaseModel::load(&source, &Device::flex())
+    BaseModel::load(&source, &device())
 }
 
 fn unet_output(model: &BaseModel) -> burn::tensor::Tensor<4> {
@@ -215,7 +215,7 @@ fn assert_nearly(name: &str, precision: Precision, limit: f32) {
         precision,
         ..ModelSource::new(golden::path(name))
     };
-    let model = BaseModel::load(&source, &Device::flex()).unwrap();
+    let model = BaseModel::load(&source, &device()).unwrap();
     let dtype = FloatDType::from(precision);
     let added = (model.family == Family::Sdxl).then(|| AddedConditions {
         pooled: golden.tensor::<2>("unet.pooled").cast(dtype),
@@ -250,7 +250,7 @@ fn another_vae_and_noise_overrule_the_models_own() {
             zero_terminal_snr: Some(true),
             ..ModelSource::new(golden::path("tiny-sd15"))
         };
-        let mut model = BaseModel::load(&source, &Device::flex()).unwrap();
+        let mut model = BaseModel::load(&source, &device()).unwrap();
         assert_eq!(model.scheduler.prediction_type, PredictionType::VPrediction);
         assert!(model.scheduler.rescale_betas_zero_snr);
         assert!((model.vae.scaling_factor() - 0.13025).abs() < 1e-9);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use lora_core::{
     BaseModel, ModelSource, TextStates,
     adapter::{LoraSpec, SiteWeight, SpecError, Strength, Target},
@@ -11,7 +11,7 @@ use lora_core::{
     unet::Conditions,
 };
 
-use crate::golden::{self, Golden, assert_close, tiny, tiny_sd15};
+use crate::golden::{self, Golden, assert_close, device, tiny, tiny_sd15};
 
 /// Rounding alone moves these by up to 2e-5 (golden/README.md).
 const LIMIT: f32 = 5e-5;
@@ -54,14 +54,11 @@ fn follow(base: &str, name: &str) {
         config: Some(golden::path(base)),
         ..ModelSource::default()
     };
-    follow_in(
-        BaseModel::load(&single_file, &Device::flex()).unwrap(),
-        name,
-    );
+    follow_in(BaseModel::load(&single_file, &device()).unwrap(), name);
 }
 
 fn follow_in(mut model: BaseModel, name: &str) {
-    let device = Device::flex();
+    let device = device();
     let golden = Golden::open(&format!("lora/{name}-outputs.safetensors"));
     let file = LoraFile::read(golden::path(&format!("lora/{name}.safetensors"))).unwrap();
     assert_outputs(&model, &golden, "base");
@@ -88,8 +85,12 @@ fn assert_merged_weights(model: &mut BaseModel, golden: &Golden) {
             let name = format!("merged_weight.{}", naming.kohya_name(site.path));
             if golden.names().contains(&name) {
                 match site.weight {
-                    SiteWeight::Linear(weight) => assert_close(weight.clone(), golden, &name, 1e-6),
-                    SiteWeight::Conv2d(weight) => assert_close(weight.clone(), golden, &name, 1e-6),
+                    SiteWeight::Linear(weight) => {
+                        assert_close(weight.tensor(), golden, &name, 1e-6);
+                    }
+                    SiteWeight::Conv2d(weight) => {
+                        assert_close(weight.tensor(), golden, &name, 1e-6);
+                    }
                 }
                 compared += 1;
             }
@@ -120,7 +121,7 @@ fn network_with_convolutions_equals_kohyas() {
 
 #[test]
 fn text_encoder_and_unet_have_strengths_of_their_own() {
-    let device = Device::flex();
+    let device = device();
     let golden = Golden::open("lora/tiny-sdxl-lora-outputs.safetensors");
     let file = LoraFile::read(golden::path("lora/tiny-sdxl-lora.safetensors")).unwrap();
     let mut model = tiny("tiny-sdxl");
@@ -145,7 +146,7 @@ fn text_encoder_and_unet_have_strengths_of_their_own() {
 
 #[test]
 fn fresh_adapters_have_kohyas_names_and_change_nothing() {
-    let device = Device::flex();
+    let device = device();
     let file = LoraFile::read(golden::path("lora/tiny-sd15-lora.safetensors")).unwrap();
     let golden = Golden::open("lora/tiny-sd15-lora-outputs.safetensors");
     let mut model = tiny_sd15();
@@ -164,7 +165,7 @@ fn fresh_adapters_have_kohyas_names_and_change_nothing() {
 
 #[test]
 fn a_file_written_and_read_back_gives_the_same_outputs() {
-    let device = Device::flex();
+    let device = device();
     let file = LoraFile::read(golden::path("lora/tiny-sd15-locon.safetensors")).unwrap();
     let mut model = tiny_sd15();
     model.attach(&file, 1.0, &device).unwrap();
@@ -188,7 +189,7 @@ fn a_file_written_and_read_back_gives_the_same_outputs() {
 /// A change of the projection of the pooled state is the change of its weight.
 #[test]
 fn the_text_projection_of_sdxl_takes_adapters() {
-    let device = Device::flex();
+    let device = device();
     let golden = Golden::open("lora/tiny-sdxl-lora-outputs.safetensors");
     let mut model = tiny("tiny-sdxl");
     let before = text(&model, &golden).pooled.unwrap();
@@ -229,7 +230,7 @@ fn the_text_projection_of_sdxl_takes_adapters() {
 /// Some trainers store SD 1.x's projections, which are 1×1 convolutions, as linear layers, and SD 2.x's the other way.
 #[test]
 fn convolutions_of_one_pixel_and_linear_layers_stand_for_one_another() {
-    let device = Device::flex();
+    let device = device();
     let mut model = tiny_sd15();
     let mut file = LoraFile::read(golden::path("lora/tiny-sd15-lora.safetensors")).unwrap();
     let mut turned = 0;
@@ -263,7 +264,7 @@ fn convolutions_of_one_pixel_and_linear_layers_stand_for_one_another() {
 
 #[test]
 fn layers_without_a_place_for_adapters_are_called_so() {
-    let device = Device::flex();
+    let device = device();
     let mut file = LoraFile::read(golden::path("lora/tiny-sdxl-lora.safetensors")).unwrap();
     let module = file.modules.first_key_value().unwrap().1.clone();
     let name = "lora_te1_text_projection".to_owned();
@@ -277,7 +278,7 @@ fn layers_without_a_place_for_adapters_are_called_so() {
 
 #[test]
 fn files_that_do_not_fit_are_refused_and_leave_the_model_bare() {
-    let device = Device::flex();
+    let device = device();
     let golden = Golden::open("lora/tiny-sd15-lora-outputs.safetensors");
     let mut file = LoraFile::read(golden::path("lora/tiny-sd15-lora.safetensors")).unwrap();
     let mut model = tiny_sd15();
@@ -302,7 +303,7 @@ fn files_that_do_not_fit_are_refused_and_leave_the_model_bare() {
 
 #[test]
 fn convolutions_have_a_rank_and_an_alpha_of_their_own() {
-    let device = Device::flex();
+    let device = device();
     // conv_dim 2 and conv_alpha 1 beside rank 4 and alpha 2.
     let file = LoraFile::read(golden::path("lora/tiny-sd15-locon.safetensors")).unwrap();
     let mut model = tiny_sd15();

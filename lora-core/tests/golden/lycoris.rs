@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use burn::tensor::{Device, FloatDType, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use lora_core::{
-    BaseModel, Matrices, TextStates,
+    BaseModel, Matrices, Precision, TextStates,
     adapter::{self, Naming, Site, SiteWeight, Sites, Target},
     layer::{Conv2d, Linear},
     lora_file::{FileDtype, LoraFile, LoraModule, LycorisModule},
@@ -13,7 +13,7 @@ use lora_core::{
     weights::{StoredTensor, TensorProblem, TensorSource, WeightReader},
 };
 
-use crate::golden::{self, Golden, assert_close, deviation, tiny_sd15};
+use crate::golden::{self, Golden, assert_close, deviation, device, tiny_sd15};
 
 /// Sums of up to 54 products of numbers around 1, in another order: a few units in the last place of f32.
 const LIMIT: f32 = 2e-6;
@@ -94,8 +94,8 @@ impl Layer {
             golden,
             case: format!("{kind}.{case}"),
         };
-        let device = Device::flex();
-        let reader = WeightReader::new(&source, &device, FloatDType::F32);
+        let device = device();
+        let reader = WeightReader::new(&source, &device, Precision::F32);
         let weights = reader.root().at("layer");
         match kind {
             "linear" => Self::Linear(Linear::new(&weights, 24, 12)),
@@ -183,7 +183,7 @@ fn each(mut visit: impl FnMut(&str, &str, &str)) {
 #[test]
 fn every_layer_gives_lycoris_outputs_and_gradients() {
     let golden = Golden::open(&data("layers"));
-    let device = Device::flex();
+    let device = device();
     each(|kind, case, key| {
         let mut layer = Layer::of(&golden, kind, case);
         adapter::attach(&mut [&mut layer], &file(&golden, key), 1.0, &device).unwrap();
@@ -214,7 +214,7 @@ fn every_layer_gives_lycoris_outputs_and_gradients() {
 #[test]
 fn merging_a_layer_gives_lycoris_weight() {
     let golden = Golden::open(&data("layers"));
-    let device = Device::flex();
+    let device = device();
     each(|kind, case, key| {
         let base = golden.values(&format!("{key}.base.weight"));
         let merged = golden.values(&format!("{key}.merged"));
@@ -239,7 +239,7 @@ fn merging_a_layer_gives_lycoris_weight() {
 #[test]
 fn adapters_are_written_in_lycoris_shapes() {
     let golden = Golden::open(&data("layers"));
-    let device = Device::flex();
+    let device = device();
     each(|kind, case, key| {
         if case == "dora_in" {
             return;
@@ -255,7 +255,7 @@ fn adapters_are_written_in_lycoris_shapes() {
 #[test]
 fn half_the_strength_is_half_the_difference() {
     let golden = Golden::open(&data("layers"));
-    let device = Device::flex();
+    let device = device();
     each(|kind, case, key| {
         let output = |strength: Option<f32>| {
             let mut layer = Layer::of(&golden, kind, case);
@@ -275,7 +275,7 @@ fn half_the_strength_is_half_the_difference() {
 #[test]
 fn norms_are_limited_as_a_whole() {
     let golden = Golden::open(&data("layers"));
-    let device = Device::flex();
+    let device = device();
     each(|kind, case, key| {
         if case == "dora_in" {
             return;
@@ -331,7 +331,7 @@ fn assert_answer(model: &BaseModel, case: &str) {
 
 #[test]
 fn files_of_lycoris_give_its_pictures_attached_and_merged_and_written_again() {
-    let device = Device::flex();
+    let device = device();
     for case in ["loha", "lokr", "dora"] {
         let path = golden::path(&data(&format!("tiny-sd15-{case}")));
         let refused = LoraFile::read(&path).unwrap_err().to_string();
@@ -364,7 +364,7 @@ fn files_of_lycoris_give_its_pictures_attached_and_merged_and_written_again() {
 
 #[test]
 fn misshapen_and_incomplete_modules_are_named() {
-    let device = Device::flex();
+    let device = device();
     let path = golden::path(&data("tiny-sd15-loha"));
     let mut file = LoraFile::read_any(&path).unwrap();
     let (name, module) = file.lycoris.pop_first().unwrap();
@@ -405,14 +405,14 @@ fn misshapen_and_incomplete_modules_are_named() {
 #[test]
 fn frozen_weights_stay() {
     let golden = Golden::open(&data("layers"));
-    let device = Device::flex();
+    let device = device();
     each(|kind, case, key| {
         let mut layer = Layer::of(&golden, kind, case);
         adapter::attach(&mut [&mut layer], &file(&golden, key), 1.0, &device).unwrap();
         layer.sites(&mut |_, site| {
             let weight = match site.weight {
-                SiteWeight::Linear(weight) => values(weight.clone()),
-                SiteWeight::Conv2d(weight) => values(weight.clone()),
+                SiteWeight::Linear(weight) => values(weight.tensor()),
+                SiteWeight::Conv2d(weight) => values(weight.tensor()),
             };
             assert_eq!(
                 weight,
@@ -427,7 +427,7 @@ fn frozen_weights_stay() {
 #[test]
 fn principal_components_are_those_of_pytorch() {
     let golden = Golden::open(&data("layers"));
-    let device = Device::flex();
+    let device = device();
     for kind in LAYERS {
         let mut layer = Layer::of(&golden, kind, "lora");
         let spec = adapter::LoraSpec {

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Distribution, Tensor};
 use lora_core::{
     ActivationCheckpointing, BaseModel, Matrices,
     adapter::{Algorithm, DropoutRates, LoraSpec, Target},
     unet::Conditions,
 };
 
-use crate::golden::{deviation, tiny};
+use crate::golden::{deviation, device, tiny};
 
 /// Within the UNet the same sums are made, a few of them in another order.
 const LIMIT: f32 = 1e-5;
@@ -21,7 +21,7 @@ type Gradients = BTreeMap<String, Vec<f32>>;
 
 /// A model whose adapters all do something.
 fn model(name: &str, spec: &LoraSpec) -> (BaseModel, Matrices) {
-    let device = Device::flex();
+    let device = device();
     let mut model = tiny(name);
     model.inject(spec, 7, &device).expect("a good spec");
     let noisy = |(key, matrix): (String, Tensor<2>)| {
@@ -48,8 +48,7 @@ fn gradients(
     let text = model.text.encode(&model.text.tokenize(&captions, 1), 1);
     let conditions = Conditions::new(text, &[[64.0, 64.0, 0.0, 0.0, 64.0, 64.0]; 2]);
     let steps: Vec<f32> = (0..2 * 4 * 256).map(|i| (i as f32 * 0.37).sin()).collect();
-    let latents =
-        Tensor::<1>::from_floats(steps.as_slice(), &Device::flex()).reshape([2, 4, 16, 16]);
+    let latents = Tensor::<1>::from_floats(steps.as_slice(), &device()).reshape([2, 4, 16, 16]);
     let out = model.unet.forward(latents, &[31.0, 700.0], &conditions);
     let loss = (out.clone() * out.sin()).mean();
     let mut all = loss.backward();

@@ -1,11 +1,11 @@
 //! Samplers against diffusers' schedulers, step by step.
 
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Distribution, Tensor};
 use lora_core::diffusion::{
     PredictionType, Sampler, SamplerKind, SchedulerConfig, TimestepSpacing,
 };
 
-use crate::golden::{Golden, deviation};
+use crate::golden::{Golden, deviation, device};
 
 /// Twenty steps in f32 on both sides deviate by up to 3e-6: a few roundings of each.
 const LIMIT: f32 = 6e-6;
@@ -220,7 +220,7 @@ impl Sequence {
 /// From a single step to one for every timestep, however odd the number.
 #[test]
 fn any_number_of_steps_gives_finite_latents() {
-    let device = Device::flex();
+    let device = device();
     let noise: Tensor<4> = Tensor::random([1, 1, 2, 2], Distribution::Normal(0.0, 1.0), &device);
     for kind in SamplerKind::ALL {
         for steps in [1, 2, 3, 7, 999, 1000, 1001] {

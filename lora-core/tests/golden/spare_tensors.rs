@@ -1,8 +1,8 @@
 //! What files carry beside the networks' weights: some is passed over, everything else is an error.
 
-use burn::tensor::{Device, FloatDType};
+use burn::tensor::Device;
 use lora_core::{
-    Family,
+    Family, Precision,
     safetensors_file::{RawTensor, SafetensorsFile},
     weights::{Checkpoint, TensorProblem, Weights},
 };
@@ -111,9 +111,9 @@ fn unexpected(checkpoint: &Checkpoint, model: &str, components: &[Network]) -> V
     for (component, file) in components {
         let file = SafetensorsFile::open(path(model).join(file)).unwrap();
         let ask = |weights: &Weights<'_>| ask_for_all(&file, weights);
-        let (device, dtype) = (Device::flex(), FloatDType::F32);
+        let (device, format) = (Device::flex(), Precision::F32);
         checkpoint
-            .build(*component, &device, dtype, &mut problems, ask)
+            .build(*component, &device, format, &mut problems, ask)
             .unwrap();
     }
     let keys = problems.into_iter().map(|problem| match problem {

@@ -1,7 +1,8 @@
 //! A VAE alone, in every form it is published in.
 
-use burn::tensor::{Device, FloatDType};
+use burn::tensor::Device;
 use lora_core::{
+    Precision,
     safetensors_file::SafetensorsFile,
     weights::{Checkpoint, CheckpointError, Component, OtherModel, TensorProblem, Weights},
 };
@@ -21,9 +22,9 @@ fn vae_problems(checkpoint: &Checkpoint) -> Vec<TensorProblem> {
     }
     let mut problems = Vec::new();
     let ask = |weights: &Weights<'_>| ask_for_all(&names, weights);
-    let dtype = FloatDType::F32;
+    let format = Precision::F32;
     checkpoint
-        .build(VAE.0, &Device::flex(), dtype, &mut problems, ask)
+        .build(VAE.0, &Device::flex(), format, &mut problems, ask)
         .unwrap();
     problems
 }

@@ -2,7 +2,7 @@ use std::{fs, path::PathBuf, time::Instant};
 
 use burn::tensor::Device;
 use lora_core::{
-    BaseModel, Family, ModelConfigs, ModelSource, Precision,
+    BaseModel, Family, ModelConfigs, ModelSource, Precision, WeightFormat,
     weights::{Checkpoint, CheckpointError},
 };
 use serde::Serialize;
@@ -22,6 +22,8 @@ pub struct LoadReport {
     pub parameters: Parameters,
     /// The number format of its weights in memory.
     pub precision: Precision,
+    /// Whether the UNet's weights are held in eight bits.
+    pub eight_bit: bool,
     /// Bytes of all its numbers in that format.
     pub model_bytes: u64,
     /// How long it took.
@@ -55,6 +57,12 @@ impl LoadReport {
         let peak_resident = peak_resident();
         drop(model);
 
+        let format = WeightFormat {
+            precision: source.precision.on(device),
+            ..source.format()
+        };
+        let others = (parameters.sum() - parameters.unet) * format.precision.bytes();
+        let bytes = format.unet_bytes(parameters.unet as u64) + others as u64;
         let file = fs::metadata(&source.path)
             .ok()
             .filter(fs::Metadata::is_file);
@@ -63,8 +71,9 @@ impl LoadReport {
             file_bytes: file.map(|file| file.len()),
             family: configs.family,
             parameters,
-            precision: source.precision,
-            model_bytes: (parameters.sum() * source.precision.bytes()) as u64,
+            precision: format.precision,
+            eight_bit: format.eight_bit,
+            model_bytes: bytes,
             seconds,
             resident_before,
             peak_resident,

@@ -2,8 +2,10 @@ use std::{num::NonZeroUsize, time::Instant};
 
 use burn::tensor::{Device, Tensor};
 use lora_core::{
-    ActivationCheckpointing, BaseModel, Family, ModelConfigs, Precision,
+    ActivationCheckpointing, BaseModel, Family, ModelConfigs, Precision, WeightFormat,
     adapter::{LoraSpec, SpecError, Target},
+    tokenizer::ROW_LENGTH,
+    unet::StepFlops,
 };
 use lora_optim::{OptimizerConfig, OptimizerError, Rates};
 use serde::Serialize;
@@ -21,8 +23,8 @@ use crate::{
 pub struct StepBench {
     /// The shape of the base model.
     pub configs: ModelConfigs,
-    /// Number format of its weights.
-    pub precision: Precision,
+    /// How its weights are held.
+    pub format: WeightFormat,
     /// Width and height of the pictures, a multiple of 8.
     pub size: usize,
     /// Pictures of a batch.
@@ -46,6 +48,14 @@ pub enum StepBenchError {
     /// The optimiser refused the gradients.
     #[error(transparent)]
     Optimizer(#[from] OptimizerError),
+    /// The device has not the number format.
+    #[error("this device does not compute in {0}")]
+    Precision(Precision),
+    /// Weights that would be kept whole for the backward pass after all.
+    #[error(
+        "weights in eight bits save nothing unless blocks are computed again: use checkpointing block or aggressive"
+    )]
+    EightBit,
 }
 
 /// What a training step took.
@@ -59,16 +69,32 @@ pub struct StepReport {
     pub trained: usize,
     /// Number format of its weights.
     pub precision: Precision,
+    /// Whether the UNet's weights were held in eight bits.
+    pub eight_bit: bool,
     /// Width and height of the pictures.
     pub size: usize,
     /// Pictures of a batch.
     pub batch: usize,
+    /// Rank of the adapters.
+    pub rank: usize,
+    /// Whether the text encoders were trained, too.
+    pub text: bool,
     /// What is computed twice instead of being kept.
     pub checkpointing: ActivationCheckpointing,
     /// Seconds of each step, in order: forward, backward, clipping and update.
     pub seconds: Vec<f64>,
     /// Their median.
     pub median: f64,
+    /// The longest less the shortest, as a part of the median.
+    pub spread: f64,
+    /// Seconds of all steps before, in which a GPU's kernels are made and chosen.
+    pub warm_up_seconds: f64,
+    /// Pictures in a second of the median.
+    pub pictures_per_second: f64,
+    /// Floating-point operations of a step in 10¹², the UNet's alone: [`StepFlops::step`].
+    pub tflop: f64,
+    /// The same in a second of the median.
+    pub tflops: f64,
     /// Seconds that the processor's cores worked for a step, in the mean. Unknown where the system does not tell.
     pub core_seconds: Option<f64>,
     /// The loss of the last step.
@@ -76,6 +102,8 @@ pub struct StepReport {
     /// The most that was in RAM during the steps; on a GPU the process' own part only. Unknown where the system does not
     /// tell.
     pub peak_resident: Option<u64>,
+    /// What the GPU's allocator had reserved at the end of a step at most. Unknown where it does not tell, and on the CPU.
+    pub device_reserved: Option<u64>,
 }
 
 impl StepBench {
@@ -86,7 +114,14 @@ impl StepBench {
     /// # Errors
     /// [`StepBenchError`].
     pub fn measure(&self, device: &Device) -> Result<StepReport, StepBenchError> {
-        let mut model = BaseModel::seeded(&self.configs, self.precision, 1, device);
+        let precision = self.format.precision.on(device);
+        if !precision.is_on(device) {
+            return Err(StepBenchError::Precision(precision));
+        }
+        if self.format.eight_bit && self.checkpointing == ActivationCheckpointing::None {
+            return Err(StepBenchError::EightBit);
+        }
+        let mut model = BaseModel::seeded(&self.configs, self.format, 1, device);
         let injected = model.inject(&self.spec, 1, device)?;
         let batch = self.batch(&model, device);
         model.vae.release();
@@ -104,36 +139,61 @@ impl StepBench {
         forget_peak_resident();
         let mut seconds = Vec::with_capacity(self.steps.get());
         let (mut last_loss, mut worked_before) = (f32::NAN, processor_seconds());
+        let (started, mut warm_up_seconds) = (Instant::now(), 0.0);
+        let mut device_reserved = None;
         for step in 0..self.warm_up + self.steps.get() {
             if step == self.warm_up {
                 worked_before = processor_seconds();
+                warm_up_seconds = started.elapsed().as_secs_f64();
             }
             let start = Instant::now();
             let loss = learner.accumulate(&objective, &batch, 1.0);
             learner.step(&rates)?;
             // Reading a number back waits for the device.
-            last_loss = loss.into_scalar();
+            last_loss = loss.mean().into_scalar();
             let _ = device.sync();
             if step >= self.warm_up {
                 seconds.push(start.elapsed().as_secs_f64());
             }
+            let usage = device.memory_pool_usage();
+            device_reserved = device_reserved.max(usage.map(|usage| usage.bytes_reserved));
         }
+        let median = median(&seconds);
+        let ends = |pick: fn(f64, f64) -> f64| seconds.iter().copied().reduce(pick);
+        let spread = ends(f64::max).zip(ends(f64::min));
+        let tflop = self.flops() / 1e12;
         Ok(StepReport {
             family: self.configs.family,
             parameters: Parameters::of(&self.configs),
             trained: injected.parameters,
-            precision: self.precision,
+            precision,
+            eight_bit: self.format.eight_bit,
             size: self.size,
             batch: self.batch.get(),
+            rank: self.spec.rank,
+            text: self.trains_text(),
             checkpointing: self.checkpointing,
             core_seconds: processor_seconds()
                 .zip(worked_before)
                 .map(|(now, before)| (now - before) / self.steps.get() as f64),
             loss: last_loss,
-            median: median(&seconds),
+            median,
+            spread: spread.map_or(0.0, |(longest, shortest)| (longest - shortest) / median),
+            warm_up_seconds,
+            pictures_per_second: self.batch.get() as f64 / median,
+            tflop,
+            tflops: tflop / median,
             seconds,
             peak_resident: peak_resident(),
+            device_reserved,
         })
+    }
+
+    /// Of a whole batch.
+    fn flops(&self) -> f64 {
+        let latents = [self.size / self.configs.vae.reduction(); 2];
+        let one = StepFlops::of(&self.configs.unet, latents, ROW_LENGTH, self.spec.rank);
+        one.step() * self.batch.get() as f64
     }
 
     fn trains_text(&self) -> bool {
@@ -198,7 +258,10 @@ mod tests {
             let checkpoint = Checkpoint::open(format!("{golden}/{name}"), None).expect("a folder");
             let bench = StepBench {
                 configs: ModelConfigs::read(&checkpoint).expect("configs"),
-                precision: Precision::F32,
+                format: WeightFormat {
+                    precision: Precision::F32,
+                    eight_bit: true,
+                },
                 size: 64,
                 batch: NonZeroUsize::MIN,
                 spec: LoraSpec::default(),

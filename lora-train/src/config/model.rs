@@ -26,6 +26,9 @@ pub struct ModelConfig {
     pub offload: bool,
     /// Number format of the frozen weights; adapters are always f32.
     pub precision: Precision,
+    /// Whether the UNet's frozen weights are held in eight bits and made into `precision` as they are needed: a quarter of f32's
+    /// memory. Needs `train.gradient_checkpointing`.
+    pub eight_bit: bool,
     /// Use the n-th last layer of the text encoder; 1 is the last, 2 is usual for anime models.
     pub clip_skip: usize,
     /// Tokens of a caption that are used: 75, 150 or 225.
@@ -41,7 +44,8 @@ impl Default for ModelConfig {
             v_prediction: None,
             zero_terminal_snr: None,
             offload: false,
-            precision: Precision::F32,
+            precision: Precision::Auto,
+            eight_bit: false,
             clip_skip: 1,
             max_tokens: 75,
         }
@@ -58,6 +62,7 @@ impl ModelConfig {
             prediction_type: self.v_prediction.map(PredictionType::of_velocity),
             zero_terminal_snr: self.zero_terminal_snr,
             precision: self.precision,
+            eight_bit: self.eight_bit,
         }
     }
 

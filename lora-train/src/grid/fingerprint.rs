@@ -75,6 +75,7 @@ impl Fingerprints {
             prediction_type,
             zero_terminal_snr,
             precision,
+            eight_bit,
         } = source;
         let mut parts = Vec::new();
         for path in [Some(path), config.as_ref(), vae.as_ref()] {
@@ -85,7 +86,7 @@ impl Fingerprints {
             look_at(&path, &mut parts)?;
         }
         // Strings and numbers serialise without fail.
-        let settings = (prediction_type, zero_terminal_snr, precision);
+        let settings = (prediction_type, zero_terminal_snr, precision, eight_bit);
         let model = serde_json::to_vec(&(parts, settings)).unwrap_or_default();
         let mut loras = BTreeMap::new();
         for lora in cells.cells.iter().flatten().flat_map(|cell| &cell.loras) {

@@ -56,6 +56,16 @@ fn model(importer: &mut Importer) {
             None => importer.not_a(&given, "a whole number"),
         }
     }
+    for name in ["fp8_base", "fp8_base_unet"] {
+        if let Some(given) = importer.take_on(name) {
+            // Ours saves memory only where blocks are computed again.
+            let settings = [
+                ("model.eight_bit", true.into()),
+                ("train.gradient_checkpointing", "block".into()),
+            ];
+            importer.map(&given, settings);
+        }
+    }
     if let Some(given) = importer.take_on("max_token_length") {
         match values::whole(&given.value) {
             Some(tokens @ (75 | 150 | 225)) => {

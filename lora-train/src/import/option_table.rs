@@ -71,18 +71,8 @@ pub(super) const RULES: &[(&str, Rule)] = &[
     ("full_fp16", NotSupported(BLENDED)),
     ("full_bf16", NotSupported(BLENDED)),
     ("fp16_master_weights_and_gradients", NotSupported(BLENDED)),
-    (
-        "fp8_base",
-        NotSupported(
-            "weights in 8 bits: model.precision is f32, bf16 or f16, which takes twice the memory",
-        ),
-    ),
-    (
-        "fp8_base_unet",
-        NotSupported(
-            "weights in 8 bits: model.precision is f32, bf16 or f16, which takes twice the memory",
-        ),
-    ),
+    ("fp8_base", Elsewhere),
+    ("fp8_base_unet", Elsewhere),
     ("no_half_vae", NotNeeded("the VAE always computes in f32")),
     (
         "disable_mmap_load_safetensors",

@@ -64,7 +64,12 @@ pub(super) const SETTINGS: &[SettingWords] = &[
     says(
         "model.precision",
         Offered,
-        "number format of the frozen weights: `\"f32\"`, `\"bf16\"` or `\"f16\"`",
+        "number format of the frozen weights: `\"auto\"`, `\"f32\"`, `\"bf16\"` or `\"f16\"`",
+    ),
+    says(
+        "model.eight_bit",
+        Offered,
+        "hold the UNet's frozen weights in eight bits; needs `gradient_checkpointing`",
     ),
     says(
         "model.clip_skip",

@@ -1,6 +1,6 @@
 //! The average of trained matrices against diffusers' `EMAModel` (`testdata/optim/generate.py`).
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use lora_core::Matrices;
 use lora_optim::{Rates, State, StateError};
 use lora_train::{
@@ -8,7 +8,7 @@ use lora_train::{
     config::{EmaConfig, ObjectiveConfig},
 };
 
-use crate::reference_run::{Golden, Profile, batch, learner};
+use crate::reference_run::{Golden, Profile, batch, device, learner};
 
 const SNAPSHOTS: [usize; 3] = [1, 10, 50];
 
@@ -91,7 +91,7 @@ fn an_average_goes_on_bit_for_bit_from_saved_bytes() {
         (1..=20).for_each(|step| whole.update(&way(step)));
         let bytes = whole.state().to_bytes().unwrap();
         let saved = State::from_bytes(&bytes).unwrap();
-        resumed.restore(saved.clone(), &Device::flex()).unwrap();
+        resumed.restore(saved.clone(), &device()).unwrap();
         for step in 21..=30 {
             whole.update(&way(step));
             resumed.update(&way(step));
@@ -116,7 +116,7 @@ fn an_average_goes_on_bit_for_bit_from_saved_bytes() {
         fuller.tensors.insert("elsewhere/average".into(), more);
         foreign.extend([timeless, fuller]);
         for state in foreign {
-            let refused = resumed.restore(state, &Device::flex());
+            let refused = resumed.restore(state, &device());
             assert!(
                 matches!(refused, Err(StateError::Foreign { .. })),
                 "{refused:?}"

@@ -105,8 +105,8 @@ fn weights(learner: &mut lora_train::Learner) -> Vec<(String, f32)> {
     for network in model.networks() {
         network.sites(&mut |_, site| {
             let values: Tensor<1> = match site.weight {
-                SiteWeight::Linear(weight) => weight.clone().flatten(0, 1),
-                SiteWeight::Conv2d(weight) => weight.clone().flatten(0, 3),
+                SiteWeight::Linear(weight) => weight.tensor().flatten(0, 1),
+                SiteWeight::Conv2d(weight) => weight.tensor().flatten(0, 3),
             };
             assert!(!values.is_autodiff(), "{} is in the graph", site.path);
             sums.push((

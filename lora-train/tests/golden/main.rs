@@ -8,6 +8,7 @@ mod frozen;
 mod objective;
 mod optimizer_runs;
 mod pictures;
+mod precision;
 mod prompt_loras;
 mod reference_run;
 mod training;

@@ -3,10 +3,12 @@
 
 use std::{collections::BTreeMap, fs, path::PathBuf};
 
-use burn::tensor::{Device, Tensor, TensorData};
-use lora_core::{BaseModel, ModelSource, TextStates, safetensors_file::SafetensorsFile};
+use burn::tensor::{Tensor, TensorData};
+use lora_core::{BaseModel, ModelSource, Precision, TextStates, safetensors_file::SafetensorsFile};
 use lora_train::{Batch, BatchText, Denoising, NoiseDraws, Objective, config::ObjectiveConfig};
 use serde::Deserialize;
+
+use crate::reference_run::device;
 
 /// Both compute in f32; the reference's ᾱ is a product of 1,000 factors in f32.
 /// Rounding alone makes 1.1e-6.
@@ -45,14 +47,14 @@ impl Data {
 
     fn tensor<const D: usize>(&self, name: &str) -> Tensor<D> {
         let shape = self.0.info(name).expect("a recorded tensor").shape.clone();
-        Tensor::from_data(TensorData::new(self.values(name), shape), &Device::flex())
+        Tensor::from_data(TensorData::new(self.values(name), shape), &device())
     }
 
     /// One number for each item, `[batch, 1, 1, 1]`.
     fn column(&self, name: &str) -> Tensor<4> {
         let values = self.values(name);
         let shape = [values.len(), 1, 1, 1];
-        Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+        Tensor::from_data(TensorData::new(values, shape), &device())
     }
 
     /// The mean of each latent's 8 × 8 pixels.
@@ -112,9 +114,10 @@ fn model(base: &str) -> BaseModel {
     let folder = base.trim_end_matches("-zero");
     let source = ModelSource {
         zero_terminal_snr: base.ends_with("-zero").then_some(true),
+        precision: Precision::F32,
         ..ModelSource::new(path("golden").join(folder))
     };
-    BaseModel::load(&source, &Device::flex()).expect("a model")
+    BaseModel::load(&source, &device()).expect("a model")
 }
 
 fn record() -> Record {
@@ -226,7 +229,7 @@ fn what_the_target_is_under_a_mask_does_not_matter() {
     };
     let mut mask = vec![1.0f32; 64];
     mask[..24].fill(0.0);
-    let mask = Tensor::<4>::from_data(TensorData::new(mask, [1, 1, 8, 8]), &Device::flex());
+    let mask = Tensor::<4>::from_data(TensorData::new(mask, [1, 1, 8, 8]), &device());
     let batch = Batch {
         mask: Some(mask.clone().repeat_dim(0, 4)),
         ..data.batch(&Case {

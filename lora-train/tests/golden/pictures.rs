@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use burn::tensor::Device;
 use image::RgbImage;
-use lora_core::{BaseModel, ModelSource, diffusion::SamplerKind};
+use lora_core::{BaseModel, diffusion::SamplerKind};
 use lora_train::{DrawSettings, Prompt, batches, config::PreviewConfig, draw};
 
-use crate::reference_run::path;
+use crate::reference_run::{device, model, path};
 
 const MODELS: [&str; 3] = ["tiny-sd15", "tiny-sd21", "tiny-sdxl"];
 const SETTINGS: DrawSettings = DrawSettings {
@@ -15,10 +14,6 @@ const SETTINGS: DrawSettings = DrawSettings {
     clip_skip: 1,
     size: [48, 32],
 };
-
-fn tiny(name: &str) -> BaseModel {
-    BaseModel::load(&ModelSource::new(path(name)), &Device::flex()).unwrap()
-}
 
 fn prompts(lines: &[&str]) -> Vec<Prompt> {
     let defaults = PreviewConfig {
@@ -32,7 +27,7 @@ fn prompts(lines: &[&str]) -> Vec<Prompt> {
 }
 
 fn pictures(model: &BaseModel, prompts: &[Prompt]) -> Vec<RgbImage> {
-    draw(model, prompts, SETTINGS, &Device::flex()).unwrap()
+    draw(model, prompts, SETTINGS, &device()).unwrap()
 }
 
 fn worst(left: &RgbImage, right: &RgbImage) -> u8 {
@@ -48,7 +43,7 @@ fn worst(left: &RgbImage, right: &RgbImage) -> u8 {
 #[test]
 fn pictures_equal_those_of_diffusers() {
     for name in MODELS {
-        let model = tiny(name);
+        let model = model(name);
         for (file, line) in [
             ("ddim", "a red fox on a hill --n blurry, dark"),
             ("ddim-no-negative", "a red fox on a hill"),
@@ -82,7 +77,7 @@ fn a_picture_is_the_same_alone_and_among_others() {
         "a hill --s 2 --ss euler-a --w 32",
     ];
     for name in MODELS {
-        let model = tiny(name);
+        let model = model(name);
         let prompts = prompts(&lines);
         let sizes: Vec<usize> = batches(&model, &prompts, SETTINGS)
             .unwrap()
@@ -103,7 +98,7 @@ fn a_picture_is_the_same_alone_and_among_others() {
 
 #[test]
 fn texts_beyond_one_row_count() {
-    let model = tiny("tiny-sd15");
+    let model = model("tiny-sd15");
     let long = "word ".repeat(80);
     let lines = [format!("{long} fox --s 2"), format!("{long} owl --s 2")];
     let found = pictures(&model, &prompts(&[&lines[0], &lines[1]]));
@@ -112,9 +107,9 @@ fn texts_beyond_one_row_count() {
 
 #[test]
 fn a_prompt_that_cannot_be_followed_is_refused_before_anything_is_drawn() {
-    let model = tiny("tiny-sd15");
+    let model = model("tiny-sd15");
     let mut prompts = prompts(&["a fox", "an owl"]);
     prompts[1].text.push_str(" AND a bear");
-    let error = draw(&model, &prompts, SETTINGS, &Device::flex()).unwrap_err();
+    let error = draw(&model, &prompts, SETTINGS, &device()).unwrap_err();
     assert!(error.to_string().contains("an owl AND a bear"), "{error}");
 }

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Tensor;
 use lora_core::{
-    BaseModel, ModelSource,
+    BaseModel,
     adapter::Strength,
     lora_file::{FileDtype, LoraFile},
     prompt_syntax::parse_emphasis,
@@ -14,10 +14,10 @@ use lora_train::{
     LoraFolder, LoraNameError, Prompt, PromptLoras, PromptLorasError, config::PreviewConfig,
 };
 
-use crate::reference_run::path;
+use crate::reference_run::{device, model, path};
 
 fn tiny() -> BaseModel {
-    BaseModel::load(&ModelSource::new(path("tiny-sd15")), &Device::flex()).unwrap()
+    model("tiny-sd15")
 }
 
 fn lora(name: &str) -> PathBuf {
@@ -49,7 +49,7 @@ fn folder() -> (tempfile::TempDir, LoraFolder) {
 
 /// What the text encoder and the UNet answer, bit for bit.
 fn answers(model: &BaseModel) -> [Vec<u32>; 2] {
-    let device = Device::flex();
+    let device = device();
     let text = model.text.encode_weighted(&parse_emphasis("a fox"), 1);
     // The same whatever the text encoder says, so that the two sides are seen apart.
     let fixed = Conditions::from(Tensor::ones([1, 77, 12], &device));
@@ -66,7 +66,7 @@ fn answers(model: &BaseModel) -> [Vec<u32>; 2] {
 fn with(files: &[(&str, Strength)]) -> [Vec<u32>; 2] {
     let mut model = tiny();
     for (name, strength) in files {
-        model.add(&file(name), *strength, &Device::flex()).unwrap();
+        model.add(&file(name), *strength, &device()).unwrap();
     }
     answers(&model)
 }
@@ -74,7 +74,7 @@ fn with(files: &[(&str, Strength)]) -> [Vec<u32>; 2] {
 #[test]
 fn each_prompt_has_the_loras_that_it_names() {
     let (_path, folder) = folder();
-    let device = Device::flex();
+    let device = device();
     let mut model = tiny();
     let mut loras = PromptLoras::new(Vec::new(), Some(folder));
     let base = answers(&model);
@@ -117,7 +117,7 @@ fn those_of_every_prompt_come_first() {
     let always = vec![(lora("tiny-sd15-lora"), Strength::from(0.5))];
     let mut loras = PromptLoras::new(always, Some(folder));
     let prompt = prompt("a <lora:locon:2>");
-    loras.attach(&mut model, &prompt, &Device::flex()).unwrap();
+    loras.attach(&mut model, &prompt, &device()).unwrap();
     assert_eq!(
         answers(&model),
         with(&[
@@ -158,7 +158,7 @@ fn a_name_without_a_file_is_told_before_a_model_is_needed() {
 #[test]
 fn a_file_of_another_family_is_named_and_leaves_no_adapter() {
     let (_path, folder) = folder();
-    let device = Device::flex();
+    let device = device();
     let mut model = tiny();
     let base = answers(&model);
     let mut loras = PromptLoras::new(Vec::new(), Some(folder));

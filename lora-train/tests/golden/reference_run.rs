@@ -4,17 +4,25 @@ use std::{fs, path::PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lora_core::{
-    BaseModel, Family, Matrices, ModelSource, TokenIds, adapter::LoraSpec,
+    BaseModel, Family, Matrices, ModelSource, Precision, TokenIds, WeightFormat, adapter::LoraSpec,
     safetensors_file::SafetensorsFile, text_encoder::TokenRows,
 };
 use lora_optim::{Optimizer, OptimizerConfig};
-use lora_train::{Batch, BatchText, Learner, NoiseDraws};
+use lora_train::{Batch, BatchText, DeviceChoice, Learner, NoiseDraws};
 use serde::Deserialize;
 
 pub fn path(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("../testdata/golden")
         .join(name)
+}
+
+/// Where to compute: on the CPU, or where `LORA_TEST_DEVICE` says.
+pub fn device() -> Device {
+    let choice = std::env::var("LORA_TEST_DEVICE").map_or(DeviceChoice::Cpu, |name| {
+        name.parse().expect("LORA_TEST_DEVICE names a device")
+    });
+    choice.resolve().expect("LORA_TEST_DEVICE is there")
 }
 
 pub struct Golden(SafetensorsFile);
@@ -55,14 +63,14 @@ impl Golden {
         let rows = self.0.info(name).unwrap().shape[0];
         let values = self.values(name);
         let columns = values.len() / rows;
-        Tensor::from_data(TensorData::new(values, [rows, columns]), &Device::flex())
+        Tensor::from_data(TensorData::new(values, [rows, columns]), &device())
     }
 
     /// Row `index` of a tensor whose rows have `shape`.
     fn row<const D: usize>(&self, name: &str, index: usize, shape: [usize; D]) -> Tensor<D> {
         let size: usize = shape.iter().product();
         let values = self.values(name)[index * size..(index + 1) * size].to_vec();
-        Tensor::from_data(TensorData::new(values, shape), &Device::flex())
+        Tensor::from_data(TensorData::new(values, shape), &device())
     }
 }
 
@@ -89,6 +97,25 @@ impl Profile {
     }
 }
 
+/// A tiny model, in f32.
+pub fn model(base: &str) -> BaseModel {
+    model_in(base, Precision::F32)
+}
+
+/// A tiny model in another number format.
+pub fn model_in(base: &str, format: impl Into<WeightFormat>) -> BaseModel {
+    let WeightFormat {
+        precision,
+        eight_bit,
+    } = format.into();
+    let source = ModelSource {
+        precision,
+        eight_bit,
+        ..ModelSource::new(path(base))
+    };
+    BaseModel::load(&source, &device()).unwrap()
+}
+
 /// A learner on the tiny model whose adapters start as the reference's did.
 pub fn learner(base: &str, profile: &TrainProfile, max_grad_norm: f64) -> Learner {
     learner_with(base, profile, max_grad_norm, adamw())
@@ -101,14 +128,23 @@ pub fn learner_with(
     max_grad_norm: f64,
     optimizer: Box<dyn Optimizer>,
 ) -> Learner {
-    let device = Device::flex();
-    let mut model = BaseModel::load(&ModelSource::new(path(base)), &device).unwrap();
+    learner_on(model(base), base, profile, max_grad_norm, optimizer)
+}
+
+/// As [`learner_with`], on a model that is there.
+pub fn learner_on(
+    mut model: BaseModel,
+    base: &str,
+    profile: &TrainProfile,
+    max_grad_norm: f64,
+    optimizer: Box<dyn Optimizer>,
+) -> Learner {
     let spec = LoraSpec {
         rank: profile.network_dim,
         alpha: profile.network_alpha,
         ..LoraSpec::default()
     };
-    model.inject(&spec, 0, &device).unwrap();
+    model.inject(&spec, 0, &device()).unwrap();
     let initial = Golden::open(&format!("train/{base}-init-lora.safetensors"));
     let names = initial
         .names()
@@ -129,7 +165,7 @@ pub fn learner_with(
     Learner::new(model, optimizer, max_grad_norm)
 }
 
-fn adamw() -> Box<dyn Optimizer> {
+pub fn adamw() -> Box<dyn Optimizer> {
     OptimizerConfig::default().build().unwrap()
 }
 

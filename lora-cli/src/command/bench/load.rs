@@ -71,6 +71,7 @@ impl Load {
         let source = ModelSource {
             config: self.config.clone(),
             precision: self.setting.precision,
+            eight_bit: self.setting.eight_bit,
             ..ModelSource::new(path)
         };
         let report = LoadReport::measure(&source, &device)?;
