@@ -42,12 +42,16 @@ fn wait(device: &Device) {
     device.sync().unwrap_or_else(|error| panic!("{error}"));
 }
 
-/// One step of `kind` over so many matrices.
-fn step(criterion: &mut Criterion, group: &str, kind: &str, count: usize) {
+/// One step of `kind` over so many matrices, one by one or joined.
+fn step(criterion: &mut Criterion, group: &str, kind: &str, count: usize, joined: bool) {
     let device = device();
     let config: Result<OptimizerConfig, _> = toml::from_str(&format!("kind = '{kind}'"));
     let config = config.unwrap_or_else(|error| panic!("{error}"));
-    let optimizer = config.build();
+    let optimizer = if joined {
+        config.build_joined()
+    } else {
+        config.build()
+    };
     let mut optimizer = optimizer.unwrap_or_else(|errors| panic!("{errors:?}"));
     let mut params = matrices(count, 0.02, &device);
     let grads = matrices(count, 1e-3, &device);
@@ -67,15 +71,16 @@ fn step(criterion: &mut Criterion, group: &str, kind: &str, count: usize) {
 
 fn optimizer_step(criterion: &mut Criterion) {
     for kind in OptimizerConfig::KINDS {
-        step(criterion, "optimizer_step", kind, USUAL);
+        step(criterion, "optimizer_step", kind, USUAL, false);
     }
 }
 
-/// What a matrix costs beyond its numbers is the slope over their count.
+/// What a matrix costs beyond its numbers is the slope over their count; joined, as they are on a GPU, and one by one.
 fn optimizer_matrices(criterion: &mut Criterion) {
     for kind in ["adamw", "lion", "prodigy"] {
         for count in COUNTS {
-            step(criterion, "optimizer_matrices", kind, count);
+            step(criterion, "optimizer_matrices", kind, count, false);
+            step(criterion, "optimizer_joined", kind, count, true);
         }
     }
 }

@@ -4,7 +4,8 @@
 //! the same keys, and the [`Rates`] of this step. Three seams, each one small trait or function:
 //!
 //! - [`Optimizer`] moves the parameters. [`OptimizerConfig`] names the ones that a config file can ask for, and
-//!   [`BurnOptimizer`] lets any per-tensor optimiser of burn in. Nothing in a step waits for the device.
+//!   [`BurnOptimizer`] lets any per-tensor optimiser of burn in. [`Joined`] takes many matrices as one vector, for GPUs. Nothing in a
+//!   step waits for the device.
 //! - [`Schedule`] says with which factor of the base rate a step runs; it is a pure function of the step, so it has no
 //!   state to save. [`ScheduleConfig`] names diffusers' six.
 //! - [`clip_global_norm`] bounds the gradients of one step together.
@@ -63,6 +64,7 @@ mod dadapt_adam;
 mod dadapt_lion;
 mod dadapt_sgd;
 mod distance;
+mod joined;
 mod lion;
 mod lion8bit;
 mod moment;
@@ -96,6 +98,7 @@ pub use curve::{Curve, Decay};
 pub use dadapt_adam::DadaptAdamConfig;
 pub use dadapt_lion::DadaptLionConfig;
 pub use dadapt_sgd::DadaptSgdConfig;
+pub use joined::Joined;
 pub use lion::LionConfig;
 pub use lion8bit::Lion8bitConfig;
 pub use optimizer::{Optimizer, OptimizerError, pair};

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AdafactorConfig, Adamw8bitConfig, AdamwConfig, AdamwScheduleFreeConfig, DadaptAdamConfig,
-    DadaptLionConfig, DadaptSgdConfig, Lion8bitConfig, LionConfig, Optimizer, ProdigyConfig,
-    SettingError, SgdConfig,
+    DadaptLionConfig, DadaptSgdConfig, Joined, Lion8bitConfig, LionConfig, Optimizer,
+    ProdigyConfig, SettingError, SgdConfig,
 };
 
 /// The optimisers that a config file can name with `kind`; code may pass any [`Optimizer`] instead.
@@ -90,6 +90,37 @@ impl OptimizerConfig {
             | Self::Lion8bit(_)
             | Self::Sgd(_)
             | Self::AdamwScheduleFree(_) => false,
+        }
+    }
+
+    /// Whether the rule looks at each element by itself, beside sums over a whole rate group, so that matrices can be
+    /// [joined](crate::Joined).
+    pub fn joins(&self) -> bool {
+        match self {
+            Self::Adamw(_)
+            | Self::Lion(_)
+            | Self::Sgd(_)
+            | Self::AdamwScheduleFree(_)
+            | Self::DadaptAdam(_)
+            | Self::DadaptLion(_)
+            | Self::DadaptSgd(_)
+            | Self::Prodigy(_) => true,
+            // Blocks and rows are those of a matrix.
+            Self::Adamw8bit(_) | Self::Lion8bit(_) | Self::Adafactor(_) => false,
+        }
+    }
+
+    /// A fresh optimiser that [joins](crate::Joined) the matrices, where the rule [can](Self::joins): for devices that are told of
+    /// every operation.
+    ///
+    /// # Errors
+    /// As [`Self::build`].
+    pub fn build_joined(&self) -> Result<Box<dyn Optimizer>, Vec<SettingError>> {
+        let rule = self.build()?;
+        if self.joins() {
+            Ok(Box::new(Joined::new(rule)))
+        } else {
+            Ok(rule)
         }
     }
 

@@ -10,7 +10,7 @@ use burn::{
 use crate::{Matrices, Optimizer, OptimizerError, Rates, State, StateError, pair, slots::Slots};
 
 /// Before the names of saved values that belong to a group.
-const GROUP: &str = "rate-group:";
+pub(crate) const GROUP: &str = "rate-group:";
 
 /// The matrices of one rate group that have a gradient, in key order.
 pub(crate) type Members<'a> = Vec<(&'a str, &'a mut Tensor<2>)>;

@@ -12,7 +12,7 @@ use crate::{Matrices, OptimizerError, Scalar, State, StateError, block_codes::Bl
 /// The name, behind the key, under which a parameter's own shape is saved: `[rows, columns]`.
 ///
 /// It also lists the keys of a saved state. Burn's values are Rust field paths, which never hold a dash.
-const SHAPE: &str = "parameter-shape";
+pub(crate) const SHAPE: &str = "parameter-shape";
 
 /// One `S` for each matrix that has been seen.
 ///

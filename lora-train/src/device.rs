@@ -232,6 +232,11 @@ fn description(_: &Device) -> String {
     "GPU".to_owned()
 }
 
+/// Whether every operation on the device costs time by itself, because it is told of it: on anything but the CPU.
+pub(crate) fn is_told_of_operations(device: &Device) -> bool {
+    !lora_core::fused::has_kernels(device)
+}
+
 /// A name for how a device computes: devices of one name give the same numbers, others may round differently.
 pub(crate) fn arithmetic(device: &Device) -> String {
     #[cfg(any(feature = "cuda", feature = "vulkan", feature = "wgpu"))]

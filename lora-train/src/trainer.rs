@@ -13,8 +13,8 @@ use thiserror::Error;
 use crate::{
     BadStep, CacheError, CacheUse, Denoising, DeviceError, Event, Flow, Handle, HeldoutError,
     Objective, Observer, OpenedPictures, Plan, PlanError, PromptError, RankedFile, Resume,
-    ResumeError, RunFolder, RunFolderError, config::TrainConfig, frozen::Frozen,
-    picture::png::PngError, reproduce::Ledger, run::Run,
+    ResumeError, RunFolder, RunFolderError, config::TrainConfig, device::is_told_of_operations,
+    frozen::Frozen, picture::png::PngError, reproduce::Ledger, run::Run,
 };
 
 /// One training run: everything it needs, loaded and checked.
@@ -243,10 +243,14 @@ impl Trainer {
                 .map(|error| format!("{section}: {error}"))
                 .collect(),
         };
-        let optimizer = config
-            .optimizer
-            .build()
-            .map_err(|errors| settings("optimizer", errors))?;
+        // Modules that are dropped have no gradient in some steps, for which vectors would be made anew.
+        let joins = is_told_of_operations(&device) && config.lora.dropout.module == 0.0;
+        let optimizer = if joins {
+            config.optimizer.build_joined()
+        } else {
+            config.optimizer.build()
+        };
+        let optimizer = optimizer.map_err(|errors| settings("optimizer", errors))?;
         let schedule = config
             .schedule
             .build(plan.steps)

@@ -36,7 +36,7 @@ fn is_flex<const D: usize>(x: &Tensor<D>) -> bool {
 }
 
 /// Whether the kernels of this module run on `device`: whether it is the CPU.
-pub(crate) fn has_kernels(device: &Device) -> bool {
+pub fn has_kernels(device: &Device) -> bool {
     matches!(
         device.clone().inner().as_dispatch(),
         DispatchDevice::Flex(_)

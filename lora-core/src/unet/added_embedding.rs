@@ -1,4 +1,4 @@
-use burn::tensor::Tensor;
+use burn::tensor::{FloatDType, Tensor};
 
 use super::{AddedConditions, UNetConfig, sinusoidal::Sinusoidal};
 use crate::{activation::Activation, layer::Linear, weights::Weights};
@@ -25,15 +25,15 @@ impl AddedEmbedding {
     }
 
     /// `[batch, 4 · channels]`, to be added to the timestep's embedding.
-    pub(super) fn forward(&self, added: &AddedConditions) -> Tensor<2> {
-        let pooled = added.pooled.clone();
+    pub(super) fn forward(&self, added: &AddedConditions, dtype: FloatDType) -> Tensor<2> {
+        let pooled = added.pooled.clone().cast(dtype);
         let batch = added.sizes.len();
         let waves = self
             .waves
             .embed(added.sizes.as_flattened(), &pooled.device());
         let [numbers, channels] = waves.dims();
         let waves = waves.reshape([batch, numbers * channels / batch]);
-        let joined = Tensor::cat(vec![pooled.clone(), waves.cast(pooled.dtype())], 1);
+        let joined = Tensor::cat(vec![pooled, waves.cast(dtype)], 1);
         self.linear_2
             .forward(Activation::Silu.forward(self.linear_1.forward(joined)))
     }

@@ -12,7 +12,7 @@ mod transformer;
 mod transformer_block;
 mod unsupported;
 
-use burn::tensor::{DType, Device, Tensor};
+use burn::tensor::{DType, Device, FloatDType, Tensor};
 
 pub use activations::Activations;
 use added_embedding::AddedEmbedding;
@@ -91,7 +91,8 @@ impl UNet {
     }
 
     /// `latents [batch, 4, height, width]`, one timestep for each item and its conditions to a prediction of the
-    /// latents' shape.
+    /// latents' shape, in the number format that the network computes in, whatever that of latents and
+    /// conditions is.
     ///
     /// # Panics
     /// When the network has an added embedding (SDXL) and the conditions lack what it embeds.
@@ -101,16 +102,18 @@ impl UNet {
         timesteps: &[f32],
         conditions: &Conditions,
     ) -> Tensor<4> {
+        let dtype = FloatDType::from(self.dtype());
+        let latents = latents.cast(dtype);
         let mut time = self.time_embedding.forward(timesteps, &latents);
         if let Some(embedding) = &self.added_embedding {
             let Some(added) = &conditions.added else {
                 panic!("this UNet needs the pooled text and the sizes");
             };
-            time = time + embedding.forward(added);
+            time = time + embedding.forward(added, dtype);
         }
         let conditioning = Conditioning {
             time: self.activation.forward(time),
-            text: conditions.text.clone(),
+            text: conditions.text.clone().cast(dtype),
             checkpointing: self.checkpointing,
         };
         let mut hidden = self.conv_in.forward(latents);

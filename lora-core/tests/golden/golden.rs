@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lora_core::{
-    BaseModel, ModelSource, Precision, TokenIds, safetensors_file::SafetensorsFile,
+    BaseModel, ModelSource, Precision, TokenIds, WeightFormat, safetensors_file::SafetensorsFile,
     text_encoder::TokenRows, tokenizer::ROW_LENGTH,
 };
 
@@ -27,10 +27,20 @@ pub fn device() -> Device {
     }
 }
 
-/// A tiny model, from its diffusers folder.
+/// A tiny model, from its diffusers folder, in f32.
 pub fn tiny(name: &str) -> BaseModel {
+    tiny_in(name, Precision::F32)
+}
+
+/// A tiny model in another number format.
+pub fn tiny_in(name: &str, format: impl Into<WeightFormat>) -> BaseModel {
+    let WeightFormat {
+        precision,
+        eight_bit,
+    } = format.into();
     let source = ModelSource {
-        precision: Precision::F32,
+        precision,
+        eight_bit,
         ..ModelSource::new(path(name))
     };
     BaseModel::load(&source, &device()).unwrap()

@@ -13,10 +13,12 @@ use super::{bits, matrix, quadratic::Quadratic, values};
 
 const WEIGHT_DECAY: f32 = 0.1;
 const STEPS: u64 = 200;
+/// Behind the name of a rule that takes the matrices as vectors.
+const JOINED: &str = ", joined";
 
 /// One optimiser of the table.
 pub(super) struct Row {
-    pub(super) name: &'static str,
+    pub(super) name: String,
     build: Box<dyn Fn() -> Box<dyn Optimizer>>,
     traits: Traits,
 }
@@ -53,7 +55,7 @@ pub(super) fn table(weight_decay: f32) -> Vec<Row> {
         .with_no_prox(true)
         .build();
     let mut rows = vec![Row {
-        name: "burn's Adan",
+        name: "burn's Adan".to_owned(),
         build: Box::new(move || Box::new(BurnOptimizer::new(adan.clone()))),
         traits: Traits::at(0.1),
     }];
@@ -66,8 +68,16 @@ pub(super) fn table(weight_decay: f32) -> Vec<Row> {
         };
         let traits = traits(&parse(""));
         let config = parse(traits.settings);
+        if config.joins() {
+            let config = config.clone();
+            rows.push(Row {
+                name: format!("{name}{JOINED}"),
+                build: Box::new(move || config.build_joined().unwrap()),
+                traits,
+            });
+        }
         rows.push(Row {
-            name,
+            name: name.to_owned(),
             build: Box::new(move || config.build().unwrap()),
             traits,
         });
@@ -119,6 +129,11 @@ fn traits(config: &OptimizerConfig) -> Traits {
 impl Row {
     pub(super) fn build(&self) -> Box<dyn Optimizer> {
         (self.build)()
+    }
+
+    /// The name of the rule alone.
+    fn rule(&self) -> &str {
+        self.name.trim_end_matches(JOINED)
     }
 
     pub(super) fn rates(&self) -> Rates {
@@ -209,6 +224,14 @@ fn the_order_of_the_keys_does_not_matter() {
                 .step(&mut other_params, renamed(&grads), &row.rates())
                 .unwrap();
             optimizer.step(&mut params, grads, &row.rates()).unwrap();
+        }
+        if row.name.ends_with(JOINED) {
+            // A vector is summed in the order of its matrices.
+            for (expected, found) in params_and(&renamed(&params), &other_params) {
+                let off = (expected - found).abs();
+                assert!(off <= 1e-6 * expected.abs(), "{}: {off:e}", row.name);
+            }
+            continue;
         }
         assert_eq!(bits(&other_params), bits(&renamed(&params)), "{}", row.name);
     }
@@ -347,7 +370,8 @@ fn a_state_of_another_run_is_refused() {
         }
         for other in table(WEIGHT_DECAY)
             .into_iter()
-            .filter(|other| other.name != row.name)
+            // Joined or not, a rule's state is the same.
+            .filter(|other| other.rule() != row.rule())
         {
             let refused = other.build().restore(saved.clone(), &Device::flex());
             assert!(
@@ -386,5 +410,64 @@ fn a_state_of_another_run_is_refused() {
             row.name
         );
         assert_eq!(optimizer.state(), saved, "{}", row.name);
+    }
+}
+
+/// What is computed of each element alone is the same to the last bit; sums over a group are made in another order. A run can be
+/// stopped with matrices joined and go on without, or the other way round.
+#[test]
+fn joined_matrices_move_like_single_ones() {
+    let problem = Quadratic::new(10.0);
+    for kind in OptimizerConfig::KINDS {
+        let config: OptimizerConfig = toml::from_str(&format!("kind = '{kind}'")).unwrap();
+        if !config.joins() {
+            continue;
+        }
+        let (single, joined) = (
+            || config.build().unwrap(),
+            || config.build_joined().unwrap(),
+        );
+        let rates = Rates::new(traits(&config).rate).with_prefix("up", traits(&config).rate / 2.0);
+        for rates in [rates, Rates::new(traits(&config).rate)] {
+            let walk = |first: &dyn Fn() -> Box<dyn Optimizer>,
+                        then: &dyn Fn() -> Box<dyn Optimizer>| {
+                let (mut params, mut optimizer) = (problem.start(), first());
+                problem.walk(optimizer.as_mut(), &mut params, &rates, 6);
+                // A matrix rests for a step.
+                let mut grads = problem.grads(&params);
+                grads.remove("up");
+                optimizer.step(&mut params, grads, &rates).unwrap();
+                problem.walk(optimizer.as_mut(), &mut params, &rates, 2);
+                let state = optimizer.state();
+                let mut optimizer = then();
+                optimizer.restore(state, &Device::flex()).unwrap();
+                problem.walk(optimizer.as_mut(), &mut params, &rates, 3);
+                let shown = optimizer.averaged(&params).unwrap_or(params);
+                let state = optimizer.state();
+                let names: Vec<String> = state
+                    .tensors
+                    .into_keys()
+                    .chain(state.scalars.into_keys())
+                    .collect();
+                (shown, names)
+            };
+            let (expected, names) = walk(&single, &single);
+            for (first, then) in [
+                (
+                    &joined as &dyn Fn() -> Box<dyn Optimizer>,
+                    &joined as &dyn Fn() -> Box<dyn Optimizer>,
+                ),
+                (&single, &joined),
+                (&joined, &single),
+            ] {
+                let (found, found_names) = walk(first, then);
+                assert_eq!(found_names, names, "{kind}");
+                for (expected, found) in params_and(&expected, &found) {
+                    let limit = if config.finds_its_rate() { 1e-5 } else { 0.0 };
+                    let off = (expected - found).abs();
+                    assert!(off <= limit, "{kind}: {found} instead of {expected}");
+                }
+            }
+        }
     }
 }

@@ -15,6 +15,7 @@ use super::{Parameters, forget_peak_resident, peak_resident, processor_seconds};
 use crate::{
     Batch, BatchText, Denoising, Learner, NoiseDraws,
     config::ObjectiveConfig,
+    device::is_told_of_operations,
     random::{Purpose, normal_tensor},
 };
 
@@ -130,9 +131,13 @@ impl StepBench {
         }
         let objective = Denoising::new(&ObjectiveConfig::default(), &model, 1);
         // The defaults are valid; a test of the crate builds them.
-        let optimizer = OptimizerConfig::default()
-            .build()
-            .unwrap_or_else(|errors| unreachable!("{errors:?}"));
+        let config = OptimizerConfig::default();
+        let optimizer = if is_told_of_operations(device) {
+            config.build_joined()
+        } else {
+            config.build()
+        };
+        let optimizer = optimizer.unwrap_or_else(|errors| unreachable!("{errors:?}"));
         model.unet.set_checkpointing(self.checkpointing);
         let mut learner = Learner::new(model, optimizer, 1.0);
         let rates = Rates::new(1e-4);

@@ -1,6 +1,6 @@
 use std::{num::NonZeroUsize, path::PathBuf};
 
-use lora_core::{ActivationCheckpointing, Family, Precision};
+use lora_core::{ActivationCheckpointing, Family};
 use lora_data::{BucketConfig, Resolution};
 use lora_optim::{Adamw8bitConfig, OptimizerConfig, ScheduleKind, Warmup};
 
@@ -62,9 +62,8 @@ impl Preset {
         }
         if self.low_memory {
             low_memory(&mut config);
-            match self.family {
-                Family::Sd1 | Family::Sd2 => config.model.precision = Precision::F16,
-                Family::Sdxl => sdxl_low_memory(&mut config),
+            if self.family == Family::Sdxl {
+                sdxl_low_memory(&mut config);
             }
         }
         config
@@ -94,7 +93,6 @@ fn sdxl(config: &mut TrainConfig) {
         max: 2048,
         ..BucketConfig::default()
     });
-    config.model.precision = Precision::Bf16;
     config.model.offload = true;
     // It takes layers of its own whatever this is.
     config.model.clip_skip = TrainConfig::default().model.clip_skip;
@@ -111,6 +109,7 @@ fn low_memory(config: &mut TrainConfig) {
     config.train.accumulation = config.train.batch_size;
     config.train.batch_size = NonZeroUsize::MIN;
     config.model.offload = true;
+    config.model.eight_bit = true;
     config.train.gradient_checkpointing = ActivationCheckpointing::Block;
     config.cache.folder = Some(PathBuf::from("cache"));
 }

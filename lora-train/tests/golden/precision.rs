@@ -96,24 +96,62 @@ fn small_gradients_do_not_vanish_in_f16() {
     }
 }
 
-/// The limits are twice what was measured on the CPU. bf16 has 8 bits of digits: 4e-3 for each rounding; f16 11: 5e-4. Where Adam
-/// goes by the sign of small gradients, a difference in them becomes one of whole steps.
+/// A number format and how far it may be off: the first loss and the most of twenty; gradient and weights of SD 1.x; those of SDXL.
+type Limits = (&'static str, WeightFormat, [f64; 2], [f64; 2], [f64; 2]);
+
+/// The limits are about twice what was measured. bf16 has 8 bits of digits and f16 11; a code of eight bits is up to a 254th of its
+/// block's largest weight off. The tiny models, whose weights are random, carry such differences far: PyTorch's gradients are as far
+/// off (`docs/interop/check_precision.py`: 3.3e-2 and 3.3e-1 in bf16, 2.6e-3 and 3.6e-2 in f16).
 #[test]
+#[expect(
+    clippy::print_stdout,
+    reason = "docs/performance.md has what it prints"
+)]
 fn number_formats_stay_close_to_f32() {
     let whole = WeightFormat::from;
     let eight = |precision| WeightFormat {
         precision,
         eight_bit: true,
     };
-    let formats = [
-        ("f32", whole(Precision::F32), [1e-6, 1e-5, 1e-4, 1e-3]),
-        ("bf16", whole(Precision::Bf16), [1.0; 4]),
-        ("f16", whole(Precision::F16), [1.0; 4]),
-        ("f32, eight bits", eight(Precision::F32), [1.0; 4]),
-        ("bf16, eight bits", eight(Precision::Bf16), [1.0; 4]),
+    let formats: [Limits; 5] = [
+        (
+            "f32",
+            whole(Precision::F32),
+            [1e-6, 1e-5],
+            [1e-5, 1e-4],
+            [2e-4, 2e-4],
+        ),
+        (
+            "bf16",
+            whole(Precision::Bf16),
+            [4e-3, 3e-2],
+            [8e-2, 0.12],
+            [0.7, 0.4],
+        ),
+        (
+            "f16",
+            whole(Precision::F16),
+            [6e-4, 2e-3],
+            [8e-3, 4e-2],
+            [8e-2, 0.2],
+        ),
+        (
+            "f32, eight bits",
+            eight(Precision::F32),
+            [3e-3, 1e-2],
+            [0.1, 0.2],
+            [1.0, 0.5],
+        ),
+        (
+            "bf16, eight bits",
+            eight(Precision::Bf16),
+            [8e-3, 3e-2],
+            [0.12, 0.2],
+            [1.5, 0.7],
+        ),
     ];
     for base in ["tiny-sd15", "tiny-sdxl"] {
-        for (name, format, limits) in formats {
+        for (name, format, of_losses, of_sd1, of_sdxl) in formats {
             let Off {
                 losses: [first, most],
                 gradient,
@@ -122,6 +160,8 @@ fn number_formats_stay_close_to_f32() {
             println!(
                 "| {base} | {name} | {first:.1e} | {most:.1e} | {gradient:.1e} | {trained:.1e} |"
             );
+            let own = if base == "tiny-sd15" { of_sd1 } else { of_sdxl };
+            let limits = of_losses.into_iter().chain(own);
             for (found, limit) in [first, most, gradient, trained].into_iter().zip(limits) {
                 assert!(
                     found < limit,
