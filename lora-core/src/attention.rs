@@ -2,7 +2,7 @@
 
 use burn::{
     backend::DispatchTensor,
-    tensor::{DType, Device, FloatDType, Tensor, TensorData},
+    tensor::{DType, Device, FloatDType, Tensor, TensorData, module, ops::AttentionModuleOptions},
 };
 
 use crate::{
@@ -23,6 +23,9 @@ pub enum Sight {
 /// Scores that are in memory at once where there is no kernel for attention: 128 MiB in f32, unless one query has more.
 const SCORES: usize = 1 << 25;
 
+/// What burn's flash attention cuts a head into.
+const TILE: usize = 16;
+
 /// `softmax(q·kᵀ / √head_dim)·v`, over the keys that each query sees.
 ///
 /// `query` is `[batch, tokens, channels]`, `key` and `value` are `[batch, context, channels]`; channels split evenly over
@@ -30,7 +33,7 @@ const SCORES: usize = 1 << 25;
 /// overflows nor loses the small weights.
 ///
 /// No scores are kept for the backward pass, which computes them again, block by block (Rabe and Staats 2021). On the CPU a
-/// kernel does that, elsewhere burn's operations on blocks of queries.
+/// kernel does that, elsewhere burn's operations on blocks of queries; in half precision the forward pass is burn's flash attention.
 pub fn attention(
     query: Tensor<3>,
     key: Tensor<3>,
@@ -101,8 +104,45 @@ impl Queries {
         let inputs: [DispatchTensor; 3] = inputs
             .try_into()
             .unwrap_or_else(|_| unreachable!("three inputs"));
-        let [query, key, value] = inputs.map(Tensor::from_dispatch);
-        self.at_once(query, key, value).into_dispatch()
+        let [query, key, value]: [Tensor<3>; 3] = inputs.map(Tensor::from_dispatch);
+        let in_half = query.dtype() != DType::F32;
+        let is_tracked = [&query, &key, &value].iter().any(|x| x.is_tracked());
+        let out = if in_half && !is_tracked && !self.heads.causal {
+            self.flash(query, key, value)
+        } else {
+            self.at_once(query, key, value)
+        };
+        out.into_dispatch()
+    }
+
+    /// By burn's flash attention (Dao et al. 2022), which makes no tensor of the scores, where the device has kernels for it. They want
+    /// widths that are a multiple of [`TILE`] and scale by the root of the width, so heads are filled up with zeros and the query is
+    /// made larger by as much as that scales too little.
+    fn flash(&self, query: Tensor<3>, key: Tensor<3>, value: Tensor<3>) -> Tensor<3> {
+        let Heads {
+            heads,
+            width,
+            scale,
+            ..
+        } = self.heads;
+        let [batch, tokens, channels] = query.dims();
+        let filled = width.next_multiple_of(TILE);
+        let split = |x: Tensor<3>| {
+            let [_, length, _] = x.dims();
+            let x = x.reshape([batch, length, heads, width]).swap_dims(1, 2);
+            if filled == width {
+                return x;
+            }
+            let zeros = [batch, heads, length, filled - width];
+            let zeros = Tensor::zeros(zeros, (&x.device(), x.dtype()));
+            Tensor::cat(vec![x, zeros], 3)
+        };
+        let query = split(query) * (scale * (filled as f32).sqrt());
+        let options = AttentionModuleOptions::default();
+        let out = module::attention(query, split(key), split(value), None, None, options);
+        out.slice([0..batch, 0..heads, 0..tokens, 0..width])
+            .swap_dims(1, 2)
+            .reshape([batch, tokens, channels])
     }
 
     /// All scores in one tensor. The query is scaled before the product, which could overflow f16.
@@ -160,6 +200,32 @@ mod tests {
         let gradients = [query, key, value].map(|x| x.map(numbers).unwrap_or_default());
         let [query, key, value] = gradients;
         [numbers(out.inner()), query, key, value]
+    }
+
+    #[test]
+    fn heads_of_any_width_are_filled_up_for_flash_attention() {
+        for width in [5, 16, 40] {
+            let [query, key, value] = [(9, 0.7), (6, 1.3), (6, 0.4)].map(|(length, step)| {
+                let shape = [2, length, 3 * width];
+                let count = shape.iter().product::<usize>();
+                let values: Vec<f32> = (0..count).map(|i| (i as f32 * step).sin()).collect();
+                Tensor::<3>::from_data(TensorData::new(values, shape), &Device::flex())
+            });
+            let queries = Queries {
+                heads: Heads {
+                    heads: 3,
+                    width,
+                    tokens: 9,
+                    context: 6,
+                    scale: (width as f32).sqrt().recip(),
+                    causal: false,
+                },
+                first: 0,
+            };
+            let flash = queries.flash(query.clone(), key.clone(), value.clone());
+            let off = (flash - queries.at_once(query, key, value)).abs().max();
+            assert!(off.into_scalar::<f32>() < 2e-6, "{width}");
+        }
     }
 
     /// In blocks of any size, which keep no scores, there are the numbers of all scores at once; and of the CPU's kernel.

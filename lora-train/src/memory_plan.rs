@@ -83,13 +83,7 @@ impl MemoryPlan {
         // Blocks that are computed again keep theirs once more, one behind the other.
         let again = config.train.gradient_checkpointing != ActivationCheckpointing::None;
         let adapters = trained * SINGLE * (2 + averages + u64::from(again));
-        let whole = if format.eight_bit {
-            let tensors = configs.tensors(Component::UNet);
-            largest_piece(&tensors, config.train.gradient_checkpointing) * bytes
-        } else {
-            0
-        };
-        let activations = activations(config, plan, configs) * bytes + whole;
+        let activations = activations(config, plan, configs) * bytes;
         let latents = latents(plan, configs);
         let largest = plan
             .buckets
@@ -169,6 +163,11 @@ fn activations(config: &TrainConfig, plan: &Plan, configs: &ModelConfigs) -> u64
     let checkpointing = config.train.gradient_checkpointing;
     let reduction = configs.vae.reduction();
     let text = text_activations(config, configs);
+    let whole = if config.model.eight_bit {
+        largest_piece(&configs.tensors(Component::UNet), checkpointing)
+    } else {
+        0
+    };
     let buckets = plan.buckets.iter().map(|bucket| {
         let latents = [bucket.height, bucket.width].map(|side| side as usize / reduction);
         let one = Activations::of(&configs.unet, latents, config.model.max_tokens + 2);
@@ -178,8 +177,10 @@ fn activations(config: &TrainConfig, plan: &Plan, configs: &ModelConfigs) -> u64
                 UNDER_WAY * one.widest
             }
         };
-        (one.kept(checkpointing) + under_way + text)
-            * bucket.batch_size.min(bucket.pictures.max(1)) as u64
+        let count = bucket.batch_size.min(bucket.pictures.max(1)) as u64;
+        let inside = one.kept(checkpointing) - one.outputs;
+        // The blocks with the largest weights are not those with the largest pictures.
+        (one.outputs + under_way + text) * count + (inside * count).max(whole)
     });
     buckets.max().unwrap_or(0)
 }

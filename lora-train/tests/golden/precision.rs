@@ -7,7 +7,7 @@ use lora_core::{ActivationCheckpointing, Matrices, Precision, WeightFormat};
 use lora_optim::{Rates, clip_global_norm};
 use lora_train::{Denoising, config::ObjectiveConfig};
 
-use crate::reference_run::{Golden, Profile, adamw, batch, learner_on, model_in};
+use crate::reference_run::{Golden, Profile, adamw, batch, device, learner_on, model_in};
 
 /// How far a run was off.
 struct Off {
@@ -74,6 +74,9 @@ fn off(found: &Matrices, reference: &Golden, prefix: &str, start: Option<&Matric
 /// Of a loss that counts for next to nothing the gradients are as good as of any other: there is room below for them in f16, too.
 #[test]
 fn small_gradients_do_not_vanish_in_f16() {
+    if !Precision::F16.is_on(&device()) {
+        return;
+    }
     let profile = Profile::read().train;
     let inputs = Golden::open("train/tiny-sd15-inputs.safetensors");
     let gradients = |weight| {
@@ -152,6 +155,9 @@ fn number_formats_stay_close_to_f32() {
     ];
     for base in ["tiny-sd15", "tiny-sdxl"] {
         for (name, format, of_losses, of_sd1, of_sdxl) in formats {
+            if !format.precision.is_on(&device()) {
+                continue;
+            }
             let Off {
                 losses: [first, most],
                 gradient,
