@@ -11,14 +11,18 @@ const LARGEST: f32 = 127.0;
 
 /// A frozen weight, which gives its numbers whenever a layer computes.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a layer has one of them; the numbers live elsewhere"
+)]
 pub enum FrozenWeight<const D: usize> {
     /// Every number as the network computes with it.
     Plain(Tensor<D>),
     /// Every number in one byte: less than a hundredth off its block's largest.
-    EightBit(Box<EightBit<D>>),
+    EightBit(EightBit<D>),
 }
 
-/// Numbers in eight bits, in blocks of [`BLOCK`]: each number is a code times its block's largest absolute value / 127.
+/// Numbers in eight bits, in blocks of 64: each number is a code times its block's largest absolute value / 127.
 ///
 /// That is the absmax quantisation of `LLM.int8()` (Dettmers et al. 2022) taken block by block, as in their 8-bit optimisers.
 #[derive(Clone, Debug)]
@@ -176,7 +180,7 @@ mod tests {
     fn round_trip(values: &[f32], dtype: FloatDType) -> Vec<f32> {
         let shape = [values.len() / 32, 32];
         let codes = EightBit::of(values, shape, dtype, &Device::flex()).expect("whole blocks");
-        let weight = FrozenWeight::EightBit(Box::new(codes));
+        let weight = FrozenWeight::EightBit(codes);
         assert_eq!(weight.dims(), shape);
         let tensor = weight.tensor();
         assert_eq!((tensor.dims(), tensor.dtype()), (shape, DType::from(dtype)));

@@ -21,8 +21,8 @@ pub struct Joined {
     rule: Box<dyn Optimizer>,
     /// What the rule knows, and the matrices in each, in order.
     vectors: Vec<Vec<Member>>,
-    /// Whether they are vectors. A state that was restored is that of single matrices in their own shapes.
-    are_joined: bool,
+    /// Whether they are vectors: a state that was restored is that of single matrices in their own shapes.
+    is_arranged: bool,
     /// Of matrices that had no gradient in the last step.
     resting: State,
 }
@@ -48,7 +48,7 @@ impl Joined {
         Self {
             rule,
             vectors: Vec::new(),
-            are_joined: true,
+            is_arranged: true,
             resting: State::default(),
         }
     }
@@ -74,7 +74,7 @@ impl Joined {
             .map(|x| x.key.as_str())
             .collect();
         let wanted: BTreeSet<&str> = members.iter().map(|member| member.key.as_str()).collect();
-        if self.are_joined && present == wanted && self.vectors.iter().all(same_rate) {
+        if self.is_arranged && present == wanted && self.vectors.iter().all(same_rate) {
             return Ok(());
         }
         let state = self.state();
@@ -85,7 +85,7 @@ impl Joined {
             vector.or_default().push(member.clone());
         }
         self.vectors = vectors.into_values().collect();
-        self.are_joined = true;
+        self.is_arranged = true;
         self.take_in(state, rates, device)
     }
 
@@ -219,7 +219,7 @@ impl Optimizer for Joined {
         // The rule alone knows what it can go on from; the next step joins.
         self.rule.restore(state, device)?;
         self.vectors = vectors;
-        self.are_joined = false;
+        self.is_arranged = false;
         self.resting = State::default();
         Ok(())
     }

@@ -171,7 +171,7 @@ impl<'a> WeightReader<'a> {
         }
         let values = stored.into_values();
         match EightBit::of(&values, shape, dtype, self.device) {
-            Some(codes) => FrozenWeight::EightBit(Box::new(codes)),
+            Some(codes) => FrozenWeight::EightBit(codes),
             None => FrozenWeight::Plain(self.plain(StoredTensor::Values(values), shape, dtype)),
         }
     }

@@ -3,7 +3,7 @@
 //! f32 rounding alone moves these outputs by up to 4e-6 (`forward/report.json`); another order of summation may double
 //! that, so 2e-5 leaves no room for a wrong epsilon or activation.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use lora_core::{
     BaseModel, Family, Precision, WeightFormat,
     unet::{AddedConditions, Conditions},
@@ -121,6 +121,8 @@ fn number_formats_predict_nearly_the_same() {
         ("f32, eight bits", eight(Precision::F32), 0.1),
         ("bf16, eight bits", eight(Precision::Bf16), 0.1),
     ];
+    // The CPU sums in f32 whatever the format; a GPU may not.
+    let widening = if device() == Device::flex() { 1.0 } else { 3.0 };
     for (name, _) in MODELS {
         let golden = Golden::open(&format!("forward/{name}.safetensors"));
         for (format, held, limit) in formats {
@@ -131,7 +133,7 @@ fn number_formats_predict_nearly_the_same() {
             let out: Vec<f32> = out.into_data().iter().collect();
             let off = deviation(&out, &golden.values("unet.out"));
             println!("| {name} | {format} | {off:.1e} |");
-            assert!(off < limit, "{name} in {format}: {off:e}");
+            assert!(off < limit * widening, "{name} in {format}: {off:e}");
         }
     }
 }

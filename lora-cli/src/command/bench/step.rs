@@ -162,12 +162,11 @@ impl Step {
             ..LoraSpec::default()
         };
         let mut benches = Vec::new();
-        let models = match &self.config {
-            Some(folder) => vec![ModelConfigs::read(&Checkpoint::open(folder, None)?)?],
-            None => {
-                let families = self.family.iter().copied();
-                families.map(ModelConfigs::published).collect()
-            }
+        let models = if let Some(folder) = &self.config {
+            vec![ModelConfigs::read(&Checkpoint::open(folder, None)?)?]
+        } else {
+            let families = self.family.iter().copied();
+            families.map(ModelConfigs::published).collect()
         };
         for configs in models {
             let own = [configs.native_side() as usize];
