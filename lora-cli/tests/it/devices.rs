@@ -1,8 +1,9 @@
-use crate::program::{run, transcript, with_filters};
+use crate::program::run;
 
 #[test]
 #[cfg(not(any(feature = "cuda", feature = "vulkan", feature = "wgpu")))]
 fn the_list_says_what_is_missing() {
+    use crate::program::{transcript, with_filters};
     with_filters(|| insta::assert_snapshot!("devices", transcript(".".as_ref(), &["devices"])));
 }
 

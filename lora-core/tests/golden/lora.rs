@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Tensor, TensorData};
 use lora_core::{
-    BaseModel, ModelSource, TextStates,
+    BaseModel, ModelSource, Precision, TextStates,
     adapter::{LoraSpec, SiteWeight, SpecError, Strength, Target},
     lora_file::{FileDtype, LoraFile, LoraModule},
     lora_tools::{WeightedLora, combine},
@@ -52,6 +52,7 @@ fn follow(base: &str, name: &str) {
     let single_file = ModelSource {
         path: golden::path(&format!("{base}.safetensors")),
         config: Some(golden::path(base)),
+        precision: Precision::F32,
         ..ModelSource::default()
     };
     follow_in(BaseModel::load(&single_file, &device()).unwrap(), name);

@@ -156,6 +156,16 @@ fn deviation(found: Tensor<2>, expected: Tensor<2>) -> f32 {
     }
 }
 
+/// Another device sums in another order and has other exponentials; more of the smallest gradients turn. On lavapipe, SDXL's first
+/// gradients are up to 5.4e-4 off.
+fn widening() -> f32 {
+    if device() == Device::flex() {
+        1.0
+    } else {
+        10.0
+    }
+}
+
 fn compare_first_gradients(case: &Case, learner: &Learner, reference: &Golden, update: usize) {
     if update > 0 {
         return;
@@ -168,7 +178,7 @@ fn compare_first_gradients(case: &Case, learner: &Learner, reference: &Golden, u
         };
         let deviation = deviation(grads[key].clone(), reference.matrix(&name));
         assert!(
-            deviation < GRADIENT_LIMIT,
+            deviation < GRADIENT_LIMIT * widening(),
             "gradient of {key} is {deviation:e} off"
         );
     }
@@ -183,13 +193,7 @@ fn compare_weights(
     prefix: &str,
     limits: [f32; 2],
 ) -> usize {
-    // Another device sums in another order, and more of the smallest gradients turn.
-    let widening = if device() == Device::flex() {
-        1.0
-    } else {
-        10.0
-    };
-    let [each, all] = limits.map(|limit| limit * widening);
+    let [each, all] = limits.map(|limit| limit * widening());
     let (mut differences, mut ways) = (Vec::new(), Vec::new());
     for name in reference.names() {
         let Some(key) = name.strip_prefix(prefix) else {
