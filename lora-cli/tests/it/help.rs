@@ -48,6 +48,7 @@ fn every_command_explains_itself() {
         "extract",
         "bench",
         "bench load",
+        "bench step",
         "bench soak",
         "cache",
         "cache build",

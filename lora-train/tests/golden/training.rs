@@ -100,7 +100,7 @@ fn follow(base: &str, case: &Case) {
         assert_near(
             number(loss.mean()),
             expected,
-            LOSS_LIMIT,
+            LOSS_LIMIT * f64::from(widening()),
             &format!("{base} {} loss {step}", case.name),
         );
         if (step + 1) % case.accumulation == 0 {
@@ -113,7 +113,7 @@ fn follow(base: &str, case: &Case) {
             assert_near(
                 number(norm),
                 norms[update],
-                NORM_LIMIT,
+                NORM_LIMIT * f64::from(widening()),
                 &format!("{base} {} norm {update}", case.name),
             );
             if update == 0 {
@@ -157,7 +157,7 @@ fn deviation(found: Tensor<2>, expected: Tensor<2>) -> f32 {
 }
 
 /// Another device sums in another order and has other exponentials; more of the smallest gradients turn. On lavapipe, SDXL's first
-/// gradients are up to 5.4e-4 off.
+/// gradients are up to 5.4e-4 off, and the next norm 1.7e-4.
 fn widening() -> f32 {
     if device() == Device::flex() {
         1.0
