@@ -5,7 +5,7 @@
 use std::{fmt, num::NonZeroUsize, str::FromStr, thread};
 
 use burn::tensor::Device;
-#[cfg(any(feature = "cuda", feature = "vulkan", feature = "wgpu"))]
+#[cfg(any(feature = "cuda", feature = "wgpu-untuned"))]
 use burn::tensor::DeviceType;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -111,7 +111,7 @@ impl Backend {
             Self::Cuda => Ok(Device::enumerate(DeviceType::Cuda).to_vec()),
             #[cfg(feature = "vulkan")]
             Self::Vulkan => Ok(Device::enumerate(DeviceType::Vulkan).to_vec()),
-            #[cfg(feature = "wgpu")]
+            #[cfg(feature = "wgpu-untuned")]
             Self::Wgpu => Ok(Device::enumerate(DeviceType::Wgpu).to_vec()),
             #[allow(unreachable_patterns, reason = "reached where a backend is left out")]
             _ => Err(DeviceError::NotCompiled {
@@ -203,7 +203,7 @@ pub fn backends_left_out() -> Vec<&'static str> {
 }
 
 /// Whether a device is the CPU in a GPU's clothes (lavapipe, WARP): slower than the CPU backend, so only for asking.
-#[cfg(feature = "wgpu")]
+#[cfg(feature = "wgpu-untuned")]
 fn is_software(device: &Device) -> bool {
     use burn::backend::{CubeDevice, DispatchDevice, WgpuDeviceKind};
     matches!(
@@ -212,12 +212,12 @@ fn is_software(device: &Device) -> bool {
     )
 }
 
-#[cfg(not(feature = "wgpu"))]
+#[cfg(not(feature = "wgpu-untuned"))]
 fn is_software(_: &Device) -> bool {
     false
 }
 
-#[cfg(any(feature = "cuda", feature = "vulkan", feature = "wgpu"))]
+#[cfg(any(feature = "cuda", feature = "wgpu-untuned"))]
 fn description(device: &Device) -> String {
     if is_software(device) {
         return "the CPU through a software rasteriser, slower than `cpu`".to_owned();
@@ -227,7 +227,7 @@ fn description(device: &Device) -> String {
         .map_or_else(|| "GPU".to_owned(), |identity| identity.name)
 }
 
-#[cfg(not(any(feature = "cuda", feature = "vulkan", feature = "wgpu")))]
+#[cfg(not(any(feature = "cuda", feature = "wgpu-untuned")))]
 fn description(_: &Device) -> String {
     "GPU".to_owned()
 }
@@ -239,7 +239,7 @@ pub(crate) fn is_told_of_operations(device: &Device) -> bool {
 
 /// A name for how a device computes: devices of one name give the same numbers, others may round differently.
 pub(crate) fn arithmetic(device: &Device) -> String {
-    #[cfg(any(feature = "cuda", feature = "vulkan", feature = "wgpu"))]
+    #[cfg(any(feature = "cuda", feature = "wgpu-untuned"))]
     if let Some(identity) = device.identity() {
         return format!("{} {}", identity.name, identity.fingerprint);
     }

@@ -1,7 +1,7 @@
 use crate::program::run;
 
 #[test]
-#[cfg(not(any(feature = "cuda", feature = "vulkan", feature = "wgpu")))]
+#[cfg(not(any(feature = "cuda", feature = "wgpu-untuned")))]
 fn the_list_says_what_is_missing() {
     use crate::program::{transcript, with_filters};
     with_filters(|| insta::assert_snapshot!("devices", transcript(".".as_ref(), &["devices"])));

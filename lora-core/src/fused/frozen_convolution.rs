@@ -1,7 +1,7 @@
 //! The convolution with frozen weights, as a burn backend extension: the shape of its input is all that its backward pass needs, where
 //! burn's own convolution keeps the input itself.
 
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
+#[cfg(feature = "cube")]
 use burn::backend::Cube;
 use burn::{
     backend::{
@@ -20,7 +20,7 @@ use burn::{
 use super::{backend::Window, first_order_only, flex};
 
 /// A convolution whose weights take no gradient.
-#[backend_extension(Flex, Cube: cfg(any(feature = "wgpu", feature = "cuda")), Autodiff)]
+#[backend_extension(Flex, Cube: cfg(feature = "cube"), Autodiff)]
 pub trait FrozenConvolution: Backend {
     /// The convolution of `x [batch, inputs, height, width]` with a constant `weight [outputs, inputs, size, size]`, plus a
     /// constant `bias [outputs]`.
@@ -65,7 +65,7 @@ impl FrozenConvolution for Flex {
     }
 }
 
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
+#[cfg(feature = "cube")]
 impl FrozenConvolution for Cube {
     fn frozen_convolution(
         x: FloatTensor<Self>,

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
+#[cfg(feature = "cube")]
 use burn::backend::Cube;
 use burn::{
     backend::{
@@ -70,7 +70,7 @@ impl<B: Backend> Inputs<B> {
 }
 
 /// Running a piece of a network without keeping what is inside it.
-#[backend_extension(Flex, Cube: cfg(any(feature = "wgpu", feature = "cuda")), Autodiff)]
+#[backend_extension(Flex, Cube: cfg(feature = "cube"), Autodiff)]
 pub trait Recomputing: Backend {
     /// Does the `work`.
     fn recomputed(#[extension_type] inputs: Inputs<Self>, work: Work) -> FloatTensor<Self>;
@@ -174,7 +174,7 @@ macro_rules! recomputing_on {
 }
 
 recomputing_on!(Flex);
-#[cfg(any(feature = "wgpu", feature = "cuda"))]
+#[cfg(feature = "cube")]
 recomputing_on!(Cube);
 
 /// A backend's tensor as the tensors that networks take.

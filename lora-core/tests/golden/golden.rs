@@ -18,7 +18,7 @@ pub fn path(name: &str) -> PathBuf {
 /// Where to compute: on the CPU, or on the first GPU of the backend that `LORA_TEST_DEVICE` names, `wgpu` or `cuda`.
 pub fn device() -> Device {
     match std::env::var("LORA_TEST_DEVICE").as_deref() {
-        #[cfg(feature = "wgpu")]
+        #[cfg(feature = "wgpu-untuned")]
         Ok("wgpu") => Device::enumerate(burn::tensor::DeviceType::Wgpu)[0].clone(),
         #[cfg(feature = "cuda")]
         Ok("cuda") => Device::enumerate(burn::tensor::DeviceType::Cuda)[0].clone(),
