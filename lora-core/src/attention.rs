@@ -25,6 +25,8 @@ const SCORES: usize = 1 << 25;
 
 /// What burn's flash attention cuts a head into.
 const TILE: usize = 16;
+/// A multiple of the queries that it takes at once, whichever of its variants that is.
+const ROWS: usize = 128;
 
 /// `softmax(q·kᵀ / √head_dim)·v`, over the keys that each query sees.
 ///
@@ -33,7 +35,7 @@ const TILE: usize = 16;
 /// overflows nor loses the small weights.
 ///
 /// No scores are kept for the backward pass, which computes them again, block by block (Rabe and Staats 2021). On the CPU a
-/// kernel does that, elsewhere burn's operations on blocks of queries; in half precision the forward pass is burn's flash attention.
+/// kernel does that, elsewhere burn's operations on blocks of queries; on CUDA in half precision the forward pass is burn's flash attention.
 pub fn attention(
     query: Tensor<3>,
     key: Tensor<3>,
@@ -67,7 +69,12 @@ fn in_blocks(
     scores: usize,
 ) -> Tensor<3> {
     let [batch, tokens, channels] = query.dims();
-    let block = (scores / (batch * shape.heads * shape.context)).clamp(1, tokens);
+    let most = (scores / (batch * shape.heads * shape.context)).max(1);
+    let block = if most > ROWS {
+        most / ROWS * ROWS
+    } else {
+        most
+    };
     let blocks = (0..tokens).step_by(block).map(|first| {
         let last = (first + block).min(tokens);
         let queries = Queries {
@@ -105,14 +112,24 @@ impl Queries {
             .try_into()
             .unwrap_or_else(|_| unreachable!("three inputs"));
         let [query, key, value]: [Tensor<3>; 3] = inputs.map(Tensor::from_dispatch);
-        let in_half = query.dtype() != DType::F32;
         let is_tracked = [&query, &key, &value].iter().any(|x| x.is_tracked());
-        let out = if in_half && !is_tracked && !self.heads.causal {
+        let out = if !is_tracked && self.suits_flash(&query) {
             self.flash(query, key, value)
         } else {
             self.at_once(query, key, value)
         };
         out.into_dispatch()
+    }
+
+    /// Whether burn has a kernel that takes these. What it does where it has none multiplies without scaling and sums in half
+    /// precision, so it must not come to that: CUDA's tensor cores take queries in rows of [`ROWS`], and more queries than a head has numbers.
+    fn suits_flash(&self, query: &Tensor<3>) -> bool {
+        let [_, tokens, _] = query.dims();
+        query.dtype() != DType::F32
+            && !self.heads.causal
+            && tokens.is_multiple_of(ROWS)
+            && tokens > self.heads.width.next_multiple_of(TILE)
+            && is_cuda(&query.device())
     }
 
     /// By burn's flash attention (Dao et al. 2022), which makes no tensor of the scores, where the device has kernels for it. They want
@@ -169,6 +186,20 @@ impl Queries {
             .swap_dims(1, 2)
             .reshape([batch, tokens, channels])
     }
+}
+
+#[cfg(feature = "cuda")]
+fn is_cuda(device: &Device) -> bool {
+    use burn::backend::{CubeDevice, DispatchDevice};
+    matches!(
+        device.clone().inner().as_dispatch(),
+        DispatchDevice::Cube(CubeDevice::Cuda(_))
+    )
+}
+
+#[cfg(not(feature = "cuda"))]
+fn is_cuda(_: &Device) -> bool {
+    false
 }
 
 /// What is added to the scores so that no query sees a key after its own place, `[tokens, context]`; the place of the first query is

@@ -178,13 +178,16 @@ impl Optimizer for Joined {
     }
 
     fn averaged(&self, params: &Matrices) -> Option<Matrices> {
+        if !self.is_arranged {
+            return self.rule.averaged(params);
+        }
         let joined = self.vectors.iter().map(|vector| {
             let parts = vector.iter().filter_map(|member| params.get(&member.key));
             let parts = parts.map(|param| flat(param.clone())).collect();
             (vector[0].key.clone(), Tensor::cat(parts, 1))
         });
         let averages = self.rule.averaged(&joined.collect())?;
-        // What has never had a gradient is its own average.
+        // What is in no vector, as it never had a gradient or has none any more, stays as it is.
         let mut all = params.clone();
         for vector in &self.vectors {
             if let Some(average) = averages.get(&vector[0].key) {

@@ -7,7 +7,7 @@
 //!   [`BurnOptimizer`] lets any per-tensor optimiser of burn in. [`Joined`] takes many matrices as one vector, for GPUs. Nothing in a
 //!   step waits for the device.
 //! - [`Schedule`] says with which factor of the base rate a step runs; it is a pure function of the step, so it has no
-//!   state to save. [`ScheduleConfig`] names diffusers' six.
+//!   state to save. [`ScheduleConfig`] names nine, diffusers' six among them.
 //! - [`clip_global_norm`] bounds the gradients of one step together.
 //!
 //! # Your own optimiser

@@ -46,7 +46,7 @@ impl Default for ScheduleConfig {
     }
 }
 
-/// The shape of a schedule's curve, by diffusers' name.
+/// The shape of a schedule's curve, by diffusers' name where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScheduleKind {

@@ -91,11 +91,12 @@ impl Change {
 
     /// `‖change‖²`, unscaled, a number on the device.
     pub(crate) fn squared_norm(&self) -> Tensor<1> {
-        match self.as_low_rank() {
-            Some(pair) => pair.squared_norm(),
-            None => match self {
-                Self::Kronecker(product) => product.squared_norm(),
-                _ => self.delta(1.0).square().sum(),
+        match self {
+            Self::Kronecker(product) => product.squared_norm(),
+            Self::Hadamard(product) => product.squared_norm(),
+            _ => match self.as_low_rank() {
+                Some(pair) => pair.squared_norm(),
+                None => self.delta(1.0).square().sum(),
             },
         }
     }

@@ -16,6 +16,9 @@ pub struct Hadamard {
     pub w2_b: Tensor<2>,
 }
 
+/// Numbers of a change that there are at once while its norm is taken: 16 MiB.
+const AT_ONCE: usize = 1 << 22;
+
 impl Hadamard {
     /// Inner dimension of both pairs.
     pub fn rank(&self) -> usize {
@@ -48,6 +51,26 @@ impl Hadamard {
             down: rows(&self.w1_b, &self.w2_b),
             up: columns(&self.w1_a, &self.w2_a),
         })
+    }
+
+    /// `‖change‖²`, unscaled, never made of more than [`AT_ONCE`] numbers of it at once.
+    pub(super) fn squared_norm(&self) -> Tensor<1> {
+        let [outputs, rank] = self.w1_a.dims();
+        let [_, inputs] = self.w1_b.dims();
+        let rows = (AT_ONCE / inputs).clamp(1, outputs);
+        let blocks = (0..outputs).step_by(rows).map(|first| {
+            let last = (first + rows).min(outputs);
+            let some = |matrix: &Tensor<2>| matrix.clone().slice([first..last, 0..rank]);
+            let block = Self {
+                w1_a: some(&self.w1_a),
+                w2_a: some(&self.w2_a),
+                ..self.clone()
+            };
+            block.delta(1.0).square().sum()
+        });
+        blocks
+            .reduce(|sum, block| sum + block)
+            .unwrap_or_else(|| self.w1_a.clone().sum())
     }
 
     /// What the change adds to a linear layer's output.

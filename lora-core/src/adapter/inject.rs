@@ -88,13 +88,17 @@ pub fn rate_factors(network: &mut dyn Sites, spec: &LoraSpec) -> BTreeMap<String
     factors
 }
 
-/// The patterns of `spec` that mean no layer of the networks.
+/// The patterns of `spec` that mean no layer of the networks that it adapts.
 pub fn unmatched_patterns(networks: &mut [&mut dyn Sites], spec: &LoraSpec) -> Vec<String> {
     let patterns = spec.blocks.iter().flat_map(|rule| &rule.layers);
     let mut left: Vec<&LayerPattern> = patterns.collect();
     for network in networks {
         let naming = network.naming();
-        network.sites(&mut |_, site| left.retain(|pattern| !pattern.matches(&naming, site.path)));
+        network.sites(&mut |target, site| {
+            if spec.targets.contains(&target) {
+                left.retain(|pattern| !pattern.matches(&naming, site.path));
+            }
+        });
     }
     left.into_iter().map(|pattern| pattern.0.clone()).collect()
 }

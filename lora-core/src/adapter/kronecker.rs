@@ -1,6 +1,6 @@
 use burn::tensor::{Tensor, module, ops::ConvOptions};
 
-use super::{ConvGeometry, low_rank::scaled};
+use super::{ConvGeometry, LowRank, low_rank::scaled};
 
 /// The Kronecker product of two matrices, the change `scale · w1 ⊗ w2` of a frozen weight (LoKr; KronA, Edalati et al. 2022;
 /// LyCORIS' `LokrModule`).
@@ -48,6 +48,18 @@ impl KroneckerFactor {
         match self {
             Self::Whole(whole) => whole.dims(),
             Self::Pair { a, b } => [a.dims()[0], b.dims()[1]],
+        }
+    }
+
+    /// `‖factor‖²`, without making a product that is larger than the pair.
+    fn squared_norm(&self) -> Tensor<1> {
+        let [rows, columns] = self.dims();
+        match self {
+            Self::Pair { a, b } if self.rank() <= Some(rows.min(columns)) => {
+                let (up, down) = (a.clone(), b.clone());
+                LowRank { down, up }.squared_norm()
+            }
+            _ => self.whole().square().sum(),
         }
     }
 
@@ -126,7 +138,6 @@ impl Kronecker {
 
     /// `‖w1 ⊗ w2‖² = ‖w1‖²·‖w2‖²`.
     pub(super) fn squared_norm(&self) -> Tensor<1> {
-        let squared = |factor: &KroneckerFactor| factor.whole().square().sum();
-        squared(&self.w1) * squared(&self.w2)
+        self.w1.squared_norm() * self.w2.squared_norm()
     }
 }

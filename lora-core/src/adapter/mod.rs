@@ -18,6 +18,7 @@ mod site;
 mod spec;
 mod spec_error;
 mod strength;
+mod take_over;
 
 pub use block_rule::{BlockRule, LayerPattern};
 pub use change::Change;
@@ -40,3 +41,4 @@ pub use site::{Site, SiteShape, SiteWeight, Sites, Slot, Target};
 pub use spec::{Algorithm, LoraSpec, LoraStart, ResolvedLayer};
 pub use spec_error::SpecError;
 pub use strength::Strength;
+pub use take_over::take_over;

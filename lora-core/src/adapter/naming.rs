@@ -42,7 +42,7 @@ impl Naming {
     }
 
     /// The block as tools for block weights count them: `IN00` to `IN11`, `MID`, `OUT00` to `OUT11`, and `BASE` for text
-    /// encoders.
+    /// encoders; `OTHER` for what is in none.
     pub fn block(&self, path: &str) -> String {
         let Some(original) = &self.original else {
             return "BASE".to_owned();
@@ -53,7 +53,8 @@ impl Naming {
         match kind {
             Some("input_blocks") => format!("IN{number:0>2}"),
             Some("output_blocks") => format!("OUT{number:0>2}"),
-            _ => "MID".to_owned(),
+            Some("middle_block") => "MID".to_owned(),
+            _ => "OTHER".to_owned(),
         }
     }
 }

@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use super::{BlockRule, DropoutRates, Naming, SiteShape, SpecError, Target};
@@ -31,6 +33,9 @@ pub struct LoraSpec {
     pub factor: Option<usize>,
     /// For LoKr, whether the small factor is a pair, too, where that is smaller. LyCORIS' `decompose_both`.
     pub decompose_both: bool,
+    /// A file whose matrices training goes on from, of the same kind and ranks; kohya's `network_weights`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<PathBuf>,
     /// The largest norm of a module's change, to which it is scaled down after each step; kohya's `scale_weight_norms`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_norm: Option<f64>,
@@ -91,6 +96,7 @@ impl Default for LoraSpec {
             freeze_down: false,
             factor: None,
             decompose_both: false,
+            from: None,
             max_norm: None,
             dropout: DropoutRates::default(),
             blocks: Vec::new(),
@@ -214,6 +220,15 @@ impl LoraSpec {
         if self.dora && self.start == LoraStart::Pissa {
             let reason = "no program reads files of both";
             return contradiction("start = \"pissa\"", "dora = true", reason);
+        }
+        if self.from.is_some() && self.start == LoraStart::Pissa {
+            let reason = "training starts either at the file's matrices or at principal components";
+            return contradiction("start = \"pissa\"", "from", reason);
+        }
+        if self.max_norm.is_some() && self.start == LoraStart::Pissa {
+            let reason =
+                "what is scaled down is the whole of the matrices, of which the start is most";
+            return contradiction("start = \"pissa\"", "max_norm", reason);
         }
         if self.freeze_down && self.start == LoraStart::Pissa {
             let reason = "a frozen down factor is to be random";

@@ -87,4 +87,19 @@ pub enum SpecError {
         /// Input channels times kernel area of the frozen weight.
         receptive: usize,
     },
+    /// A file that training is to go on from has another kind of adapter, or another rank.
+    #[error(
+        "lora.from: {module} has {} in the file and {} in this run; set lora.rank, conv_rank, algorithm, factor and dora as the file \
+         has them, which `lora inspect` tells",
+        listed(file),
+        listed(run)
+    )]
+    OtherAdapter {
+        /// kohya name of the module.
+        module: String,
+        /// Names and shapes of the file's tensors, as matrices.
+        file: Vec<(&'static str, Vec<usize>)>,
+        /// Names and shapes of the run's.
+        run: Vec<(&'static str, Vec<usize>)>,
+    },
 }

@@ -74,6 +74,12 @@ pub struct SchedulerConfig {
     pub steps_offset: usize,
     /// Whether DDIM's last step ends at ᾱ = 1 rather than at ᾱ of timestep 0.
     pub set_alpha_to_one: bool,
+    /// The scheduler that diffusers would make: one that counts noise otherwise than by betas is refused.
+    #[serde(rename = "_class_name", skip_serializing)]
+    pub class_name: Option<String>,
+    /// Betas one by one: refused.
+    #[serde(skip_serializing)]
+    pub trained_betas: Option<Vec<f64>>,
 }
 
 impl Default for SchedulerConfig {
@@ -88,6 +94,8 @@ impl Default for SchedulerConfig {
             timestep_spacing: None,
             steps_offset: 1,
             set_alpha_to_one: false,
+            class_name: None,
+            trained_betas: None,
         }
     }
 }
@@ -100,6 +108,13 @@ impl SchedulerConfig {
         let outside = betas
             .into_iter()
             .find(|&(_, beta)| !(beta > 0.0 && beta < 1.0));
+        let other_noise = |name: &&String| name.starts_with("EDM") || name.starts_with("FlowMatch");
+        if let Some(name) = self.class_name.as_ref().filter(other_noise) {
+            return Some(("_class_name", name.clone()));
+        }
+        if let Some(betas) = &self.trained_betas {
+            return Some(("trained_betas", format!("{} numbers", betas.len())));
+        }
         if !(2..=MOST_TIMESTEPS).contains(&self.num_train_timesteps) {
             let value = self.num_train_timesteps.to_string();
             return Some(("num_train_timesteps", value));

@@ -11,9 +11,16 @@ mod frozen_convolution;
 mod kernel;
 mod shape;
 
+use std::f32::consts::FRAC_1_SQRT_2;
+
 use burn::{
-    backend::{Dispatch, DispatchDevice},
+    backend::{Dispatch, DispatchDevice, DispatchTensor},
     tensor::{DType, Device, FloatDType, Tensor, activation, module},
+};
+
+use crate::{
+    adapter::Site,
+    recompute::{Piece, recomputed},
 };
 
 use backend::CpuOps;
@@ -52,13 +59,33 @@ pub fn silu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     }
 }
 
-/// The exact `x·Φ(x)` of every element.
+/// The exact `x·Φ(x)` of every element, computed in f32.
+///
+/// Not burn's: on its CubeCL backends the gradient of that is the tanh approximation's, in the tensor's own number format, where
+/// f16 overflows beyond ±40 and gives NaN. Nothing is kept for the backward pass but `x`.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     if is_fast(&x) {
-        pointwise(x, Pointwise::Gelu)
-    } else {
-        activation::gelu(x)
+        return pointwise(x, Pointwise::Gelu);
     }
+    let exact = |_: &Elementwise, inputs: Vec<DispatchTensor>| {
+        let [x]: [DispatchTensor; 1] = inputs
+            .try_into()
+            .unwrap_or_else(|_| unreachable!("one input"));
+        let x = Tensor::<D>::from_dispatch(x);
+        let dtype: FloatDType = x.dtype().into();
+        let x = x.cast(DType::F32);
+        let phi = ((x.clone() * FRAC_1_SQRT_2).erf() + 1.0) * 0.5;
+        (x * phi).cast(dtype).into_dispatch()
+    };
+    Tensor::from_dispatch(recomputed(&Elementwise, vec![x.into_dispatch()], exact))
+}
+
+/// A function of each element.
+#[derive(Clone)]
+struct Elementwise;
+
+impl Piece for Elementwise {
+    fn each_site(&mut self, _: &mut dyn FnMut(Site<'_>)) {}
 }
 
 /// `x·σ(1.702·x)` of every element.

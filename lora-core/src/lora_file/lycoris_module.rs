@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use burn::tensor::TensorData;
 
-use super::{AdapterKind, LoraProblem};
+use super::{AdapterKind, LoraProblem, ModuleInFile, listed};
 
 /// The tensors that a module can have beside alpha, as LyCORIS names them behind the module's name.
 pub(super) const PARTS: [&str; 13] = [
@@ -76,7 +76,7 @@ impl LycorisModule {
         let rows = |part: &str| shape(part)?.first().copied();
         let factor = |whole: &str| rows(whole).or_else(|| rows(&format!("{whole}_a")));
         let outputs = rows("lora_up.weight").or_else(|| rows("hada_w1_a"));
-        let outputs = outputs.or_else(|| Some(factor("lokr_w1")? * factor("lokr_w2")?))?;
+        let outputs = outputs.or_else(|| factor("lokr_w1")?.checked_mul(factor("lokr_w2")?))?;
         let inputs = self.inputs()?.iter().skip(1).product();
         Some([outputs, inputs])
     }
@@ -84,6 +84,43 @@ impl LycorisModule {
     /// `[1, in · kernel area]`, by which a family is recognised as by a pair's down factor.
     pub(super) fn inputs(&self) -> Option<Vec<usize>> {
         inputs(|part| self.parts.get(part).map(|data| data.shape().to_vec()))
+    }
+
+    /// Whether its pairs have one rank each, and two pairs that are multiplied number by number one size.
+    fn goes_together(&self) -> bool {
+        let dims = |part: &str| {
+            let shape = self.parts.get(part)?.shape();
+            let rows = *shape.first()?;
+            Some([rows, shape.iter().skip(1).product::<usize>()])
+        };
+        let pair = |a: &str, b: &str| match (dims(a), dims(b)) {
+            (Some([_, columns]), Some([rows, _])) => columns == rows,
+            _ => true,
+        };
+        let (firsts, seconds) = (
+            [dims("hada_w1_a"), dims("hada_w2_a")],
+            [dims("hada_w1_b"), dims("hada_w2_b")],
+        );
+        let rows = firsts.map(|dims| dims.map(|[rows, _]| rows));
+        let columns = seconds.map(|dims| dims.map(|[_, columns]| columns));
+        pair("lora_up.weight", "lora_down.weight")
+            && pair("hada_w1_a", "hada_w1_b")
+            && pair("hada_w2_a", "hada_w2_b")
+            && pair("lokr_w1_a", "lokr_w1_b")
+            && pair("lokr_w2_a", "lokr_w2_b")
+            && rows[0] == rows[1]
+            && columns[0] == columns[1]
+    }
+
+    /// Whether it has no lengths, or as many as a weight of this shape has outputs or inputs.
+    pub(super) fn lengths_fit(&self, weight: &[usize]) -> bool {
+        let Some(lengths) = self.parts.get("dora_scale") else {
+            return true;
+        };
+        let count = lengths.num_elements();
+        let of_outputs =
+            lengths.shape().first() == weight.first() && weight.first() == Some(&count);
+        of_outputs || weight.get(1) == Some(&count)
     }
 
     /// What forbids to use this module, called `name`.
@@ -109,6 +146,13 @@ impl LycorisModule {
                 key: format!("{name}.{part}"),
             })
             .collect();
+        if problems.is_empty() && !self.goes_together() {
+            let parts = ModuleInFile::Lycoris(self).shapes();
+            problems.push(LoraProblem::Parts {
+                module: name.to_owned(),
+                parts: listed(&parts),
+            });
+        }
         if !self.alpha.is_finite() {
             problems.push(LoraProblem::Alpha {
                 key: format!("{name}.alpha"),
@@ -121,12 +165,18 @@ impl LycorisModule {
 
 /// `[1, in · kernel area]` of the layer that a module with parts of these shapes is for.
 pub(super) fn inputs(shape: impl Fn(&str) -> Option<Vec<usize>>) -> Option<Vec<usize>> {
-    let columns = |part: &str| Some(shape(part)?.iter().skip(1).product::<usize>());
+    let product = |shape: &[usize]| {
+        shape
+            .iter()
+            .try_fold(1usize, |all, side| all.checked_mul(*side))
+    };
+    let columns = |part: &str| product(shape(part)?.get(1..)?);
     let factor = |whole: &str| columns(whole).or_else(|| columns(&format!("{whole}_b")));
     if let Some(down) = shape("lora_down.weight") {
         return Some(down);
     }
-    let inputs = columns("hada_w1_b").or_else(|| Some(factor("lokr_w1")? * factor("lokr_w2")?))?;
+    let inputs =
+        columns("hada_w1_b").or_else(|| factor("lokr_w1")?.checked_mul(factor("lokr_w2")?))?;
     Some(vec![1, inputs])
 }
 

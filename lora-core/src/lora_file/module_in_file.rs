@@ -52,7 +52,7 @@ impl<'a> ModuleInFile<'a> {
             Self::Lycoris(module) => {
                 let receptive = weight.iter().skip(1).product();
                 let outputs = weight.first().copied().unwrap_or(0);
-                module.layer_shape() == Some([outputs, receptive])
+                module.layer_shape() == Some([outputs, receptive]) && module.lengths_fit(weight)
             }
         }
     }

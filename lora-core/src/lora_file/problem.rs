@@ -86,6 +86,20 @@ pub enum LoraProblem {
         /// Shape of the up factor.
         up: Vec<usize>,
     },
+    /// A tensor without values.
+    #[error("{key} is empty")]
+    Empty {
+        /// The tensor's name.
+        key: String,
+    },
+    /// Tensors of a module that is more than a pair, which cannot be multiplied.
+    #[error("the tensors of {module} do not go together: {parts}")]
+    Parts {
+        /// The module's name.
+        module: String,
+        /// Their names and shapes.
+        parts: String,
+    },
     /// An alpha that is not one finite number.
     #[error("{key} is {found}, expected one finite number")]
     Alpha {

@@ -142,10 +142,13 @@ fn lycoris_module(
     for (part, key) in keys.iter().map(|(part, key)| (*part, key)).chain(of_pair) {
         let stored = contents.file.read(key)?;
         match stored.to_f32() {
-            Some(values) if !values.is_empty() => {
+            Some(values) if values.is_empty() => {
+                problems.push(LoraProblem::Empty { key: key.clone() });
+            }
+            Some(values) => {
                 parts.insert(part, TensorData::new(values, stored.shape));
             }
-            _ => problems.push(LoraProblem::Dtype {
+            None => problems.push(LoraProblem::Dtype {
                 key: key.clone(),
                 dtype: stored.dtype,
             }),
@@ -165,7 +168,9 @@ fn lycoris_module(
         alpha: stored_alpha.unwrap_or(rank),
         ..module
     };
-    problems.extend(module.problems(name));
+    if problems.is_empty() {
+        problems.extend(module.problems(name));
+    }
     Ok(if problems.is_empty() {
         Ok(module)
     } else {

@@ -182,7 +182,8 @@ impl Pair<'_> {
     /// `tuned − base`, row by row.
     fn difference(&self, base: &BaseLayers, tuned: &BaseLayers) -> Result<Vec<f32>, ExtractError> {
         let module = || self.name.to_string();
-        if without_ones(&self.base.shape) != without_ones(&self.tuned.shape) {
+        let is_a_layers = [2, 4].contains(&self.tuned.shape.len());
+        if !is_a_layers || without_ones(&self.base.shape) != without_ones(&self.tuned.shape) {
             return Err(ExtractError::Shape {
                 module: module(),
                 base: self.base.shape.clone(),

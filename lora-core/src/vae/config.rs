@@ -31,6 +31,12 @@ pub struct VaeConfig {
     pub act_fn: Activation,
     /// What latents are multiplied by before the UNet sees them.
     pub scaling_factor: f64,
+    /// What is taken from latents before they are multiplied: refused.
+    pub shift_factor: Option<f64>,
+    /// Mean of each channel of the latents, which is taken from them: refused.
+    pub latents_mean: Option<Vec<f64>>,
+    /// Deviation of each channel of the latents, by which they are divided: refused.
+    pub latents_std: Option<Vec<f64>>,
     /// Whether a 1×1 convolution follows the encoder.
     pub use_quant_conv: bool,
     /// Whether a 1×1 convolution precedes the decoder.
@@ -50,6 +56,9 @@ impl Default for VaeConfig {
             norm_num_groups: 32,
             act_fn: Activation::Silu,
             scaling_factor: 0.18215,
+            shift_factor: None,
+            latents_mean: None,
+            latents_std: None,
             use_quant_conv: true,
             use_post_quant_conv: true,
             mid_block_add_attention: true,
@@ -66,8 +75,22 @@ impl VaeConfig {
             ("mid_block_add_attention", self.mid_block_add_attention),
         ];
         let refused = needed.into_iter().find(|(_, value)| !value);
+        let listed = |values: &Vec<f64>| format!("{values:?}");
+        let shifts = [
+            (
+                "shift_factor",
+                self.shift_factor.map(|shift| shift.to_string()),
+            ),
+            ("latents_mean", self.latents_mean.as_ref().map(listed)),
+            ("latents_std", self.latents_std.as_ref().map(listed)),
+        ];
         refused
             .map(|(field, value)| (field, value.to_string()))
+            .or_else(|| {
+                shifts
+                    .into_iter()
+                    .find_map(|(field, value)| Some((field, value?)))
+            })
             .or_else(|| unfit_levels(&self.block_out_channels, self.norm_num_groups))
             .or_else(|| {
                 outside([

@@ -34,6 +34,15 @@ pub(super) fn single_file(file: &SafetensorsFile) -> Result<SingleFile, OtherMod
     if channels != 4 {
         return Err(OtherModel::Channels(channels));
     }
+    // What ComfyUI knows them by; noise, target and, of the latter, latents are others.
+    for (mark, name) in [
+        ("edm_vpred.sigma_max", "CosXL"),
+        ("edm_mean", "Playground 2.5"),
+    ] {
+        if file.info(mark).is_some() {
+            return Err(OtherModel::Architecture(name.to_owned()));
+        }
+    }
     let family = if any("conditioner.embedders.1.model.") {
         Family::Sdxl
     } else if any("conditioner.embedders.0.model.") {

@@ -228,6 +228,7 @@ fn settings_that_make_no_sense_are_refused() {
         ("algorithm = 'loha'\nstart = 'pissa'", "only LoRA can start"),
         ("start = 'pissa'\ndora = true", "dora = true"),
         ("start = 'pissa'\nfreeze_down = true", "freeze_down"),
+        ("start = 'pissa'\nmax_norm = 1.0", "max_norm"),
         ("factor = 8", "lora.factor"),
         (
             "algorithm = 'loha'\ndecompose_both = true",

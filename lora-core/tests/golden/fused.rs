@@ -1,11 +1,13 @@
 //! The fused operations against burn's own, forward and backward.
 
-use burn::tensor::{Bool, Device, Tensor, TensorData, activation, module, ops::ConvOptions};
+use burn::tensor::{
+    Bool, DType, Device, FloatDType, Tensor, TensorData, activation, module, ops::ConvOptions,
+};
 use lora_core::fused::{self, Heads};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use crate::golden::deviation;
+use crate::golden::{self, deviation};
 
 /// Sums of a few hundred f32 terms in another order.
 const LIMIT: f32 = 2e-6;
@@ -61,6 +63,55 @@ fn activations_equal_burns() {
         assert_equal(x, fused::quick_gelu, |x| {
             activation::sigmoid(x.clone() * 1.702) * x
         });
+    }
+}
+
+/// Where no kernel of ours runs: in half precision here, and in f32 on another device. Numbers of Python's `math.erf`; burn's own
+/// gradient there is the tanh approximation's, and in f16 no number beyond ±40.
+#[test]
+fn gelu_without_a_kernel_has_its_exact_gradient() {
+    const X: [f32; 9] = [-60.0, -41.0, -3.0, -1.0, -0.125, 0.0, 0.5, 2.5, 40.5];
+    const Y: [f32; 9] = [
+        0.0,
+        0.0,
+        -0.004_049_69,
+        -0.158_655_25,
+        -0.056_282_72,
+        0.0,
+        0.345_731_23,
+        2.484_475_8,
+        40.5,
+    ];
+    const SLOPE: [f32; 9] = [
+        0.0,
+        0.0,
+        -0.011_945_65,
+        -0.083_315_47,
+        0.400_782_06,
+        0.5,
+        0.867_495_12,
+        1.037_611_1,
+        1.0,
+    ];
+    // Half a unit in the last place of the largest number below each power of two; f32's erf is good to a few units.
+    let formats = [(DType::F32, 1e-6), (DType::F16, 5e-4), (DType::BF16, 4e-3)];
+    let device = golden::device();
+    for (dtype, limit) in formats {
+        if !device.supports_dtype(FloatDType::from(dtype)) {
+            continue;
+        }
+        let x = Tensor::<1>::from_floats(X, &device).cast(dtype);
+        let x = x.autodiff().require_grad();
+        let y = fused::gelu(x.clone());
+        let mut grads = y.clone().cast(DType::F32).sum().backward();
+        let slope = x.grad_remove(&mut grads).unwrap();
+        for (found, expected) in [(y.inner(), Y), (slope, SLOPE)] {
+            let found: Vec<f32> = found.cast(DType::F32).into_data().iter().collect();
+            for (found, expected) in found.iter().zip(expected) {
+                let off = (found - expected).abs() / expected.abs().max(1.0);
+                assert!(off < limit, "{dtype:?}: {found} instead of {expected}");
+            }
+        }
     }
 }
 

@@ -59,6 +59,13 @@ fn other_models_are_called_by_their_names() {
             zeros(text, &[1]),
         ])
     };
+    let marked = |mark: &str| {
+        open(&[
+            zeros(CONVOLUTION, &[320, 4, 3, 3]),
+            zeros("conditioner.embedders.1.model.ln_final.bias", &[1]),
+            zeros(mark, &[1]),
+        ])
+    };
     let one = |name: &str| open(&[zeros(name, &[1])]);
     let refiner = open(&[
         zeros(CONVOLUTION, &[384, 4, 3, 3]),
@@ -91,6 +98,8 @@ fn other_models_are_called_by_their_names() {
             "one network",
             "folder",
         ),
+        (marked("edm_vpred.sigma_max"), "CosXL", "SDXL"),
+        (marked("edm_mean"), "Playground 2.5", "SDXL"),
         (one("something"), "no Stable Diffusion checkpoint", "SDXL"),
     ];
     for (opened, what, advice) in cases {

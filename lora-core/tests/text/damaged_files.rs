@@ -228,6 +228,67 @@ fn tensors_that_contradict_one_another_are_named() {
     }
 }
 
+/// A file of f32 tensors, all of ones.
+fn ones(tensors: &[(&str, &[usize])]) -> Vec<u8> {
+    let (mut header, mut end) = (Vec::new(), 0);
+    for (name, shape) in tensors {
+        let start = end;
+        end += 4 * shape.iter().product::<usize>();
+        header.push(format!(
+            r#""{name}":{{"dtype":"F32","shape":{shape:?},"data_offsets":[{start},{end}]}}"#
+        ));
+    }
+    let header = format!("{{{}}}", header.join(","));
+    with_header(&header, &1f32.to_le_bytes().repeat(end / 4))
+}
+
+#[test]
+fn factors_of_lycoris_that_do_not_go_together_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(NAME);
+    let read = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        LoraFile::read_any(&path).map_err(|error| error.to_string())
+    };
+    let loha: [(&str, &[usize]); 4] = [
+        ("a.hada_w1_a", &[6, 2]),
+        ("a.hada_w1_b", &[2, 5]),
+        ("a.hada_w2_a", &[6, 3]),
+        ("a.hada_w2_b", &[3, 5]),
+    ];
+    let lokr: [(&str, &[usize]); 3] = [
+        ("a.lokr_w1", &[2, 2]),
+        ("a.lokr_w2_a", &[3, 2]),
+        ("a.lokr_w2_b", &[2, 5]),
+    ];
+    read(&ones(&loha)).unwrap();
+    read(&ones(&lokr)).unwrap();
+    let broken = |good: &[(&'static str, &'static [usize])], part: &str, shape| {
+        let mut tensors = good.to_vec();
+        for (name, was) in &mut tensors {
+            if name.ends_with(part) {
+                *was = shape;
+            }
+        }
+        read(&ones(&tensors)).unwrap_err()
+    };
+    let together = "do not go together";
+    for (message, told) in [
+        (broken(&loha, "w1_b", &[3, 5]), together),
+        (broken(&loha, "w2_a", &[7, 3]), together),
+        (broken(&loha, "w2_b", &[3, 4]), together),
+        (broken(&lokr, "w2_b", &[1, 5]), together),
+        (broken(&lokr, "lokr_w1", &[0, 2]), "a.lokr_w1 is empty"),
+        // A shape whose product no number holds.
+        (
+            broken(&lokr, "lokr_w1", &[0, 1 << 40, 1 << 40]),
+            "a.lokr_w1 is empty",
+        ),
+    ] {
+        assert!(message.contains(told), "{message}");
+    }
+}
+
 #[test]
 fn a_tensor_that_is_badly_described_is_named() {
     let good = byte_tensors(&[("one", 8, 0, 8)]);

@@ -176,6 +176,9 @@ fn impossible_sizes_are_refused_by_file_field_and_value() {
         ),
         (VAE, "in_channels", json!(1), "1"),
         (VAE, "scaling_factor", json!(0.0), "0"),
+        (VAE, "shift_factor", json!(0.1), "0.1"),
+        (VAE, "latents_mean", json!([0.5, 0.25]), "[0.5, 0.25]"),
+        (VAE, "latents_std", json!([2.0]), "[2.0]"),
         (TEXT, "num_hidden_layers", json!(0), "0"),
         (TEXT, "num_attention_heads", json!(0), "0"),
         (TEXT, "num_attention_heads", json!(5), "5 for 12 channels"),
@@ -191,6 +194,13 @@ fn impossible_sizes_are_refused_by_file_field_and_value() {
         ),
         (NOISE, "beta_start", json!(0.0), "0"),
         (NOISE, "num_train_timesteps", json!(1), "1"),
+        (
+            NOISE,
+            "_class_name",
+            json!("EDMDPMSolverMultistepScheduler"),
+            "EDMDPMSolverMultistepScheduler",
+        ),
+        (NOISE, "trained_betas", json!([0.1, 0.2]), "2 numbers"),
     ];
     let of_sdxl = [
         (UNET, "addition_time_embed_dim", json!(0), "0"),

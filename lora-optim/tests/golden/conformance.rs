@@ -441,8 +441,13 @@ fn joined_matrices_move_like_single_ones() {
                 let state = optimizer.state();
                 let mut optimizer = then();
                 optimizer.restore(state, &Device::flex()).unwrap();
+                let averaged = |optimizer: &dyn Optimizer, params: &Matrices| {
+                    optimizer.averaged(params).unwrap_or_else(|| params.clone())
+                };
+                // Shown before the next step as well as after it.
+                let at_once = averaged(optimizer.as_ref(), &params);
                 problem.walk(optimizer.as_mut(), &mut params, &rates, 3);
-                let shown = optimizer.averaged(&params).unwrap_or(params);
+                let shown = [at_once, averaged(optimizer.as_ref(), &params)];
                 let state = optimizer.state();
                 let names: Vec<String> = state
                     .tensors
@@ -462,7 +467,8 @@ fn joined_matrices_move_like_single_ones() {
             ] {
                 let (found, found_names) = walk(first, then);
                 assert_eq!(found_names, names, "{kind}");
-                for (expected, found) in params_and(&expected, &found) {
+                let shown = expected.iter().zip(&found);
+                for (expected, found) in shown.flat_map(|(one, other)| params_and(one, other)) {
                     let limit = if config.finds_its_rate() { 1e-5 } else { 0.0 };
                     let off = (expected - found).abs();
                     assert!(off <= limit, "{kind}: {found} instead of {expected}");
