@@ -123,7 +123,7 @@ impl Cli {
             Command::Devices(command) => Ok(command.run(&printer)),
             Command::Completions(command) => Ok(command.run(&printer)),
         };
-        match result {
+        match result.and_then(|end| printer.check().map(|()| end)) {
             Ok(End::Done) => ExitCode::SUCCESS,
             Ok(End::Unfit) => ExitCode::FAILURE,
             Ok(End::Stopped) => ExitCode::from(crate::interrupt::EXIT_CODE),

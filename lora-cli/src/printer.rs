@@ -1,6 +1,10 @@
-use std::io::{self, IsTerminal, Write};
+use std::{
+    fmt::Display,
+    io::{self, ErrorKind, IsTerminal, Write},
+    sync::{Arc, OnceLock},
+};
 
-use anyhow::Error;
+use anyhow::{Error, bail};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
@@ -11,6 +15,8 @@ use serde::Serialize;
 pub(crate) struct Printer {
     bars: MultiProgress,
     quiet: bool,
+    /// Why a result could not be printed.
+    lost: Arc<OnceLock<String>>,
 }
 
 impl Printer {
@@ -23,28 +29,56 @@ impl Printer {
         Self {
             bars: MultiProgress::with_draw_target(target),
             quiet,
+            lost: Arc::default(),
         }
     }
 
-    /// A result, for a person.
+    /// A result, for a person. A reader that went away, as `head` does, is no reason to complain.
     pub(crate) fn result(&self, text: &str) {
-        self.bars.suspend(|| put(&mut io::stdout(), text));
+        match self.bars.suspend(|| put(&mut io::stdout(), text)) {
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => self.lose(&error),
+            _ => {}
+        }
     }
 
     /// A result as one JSON document.
     pub(crate) fn document(&self, value: &impl Serialize) {
-        self.result(&serde_json::to_string_pretty(value).unwrap_or_default());
+        self.json(serde_json::to_string_pretty(value));
     }
 
     /// A result as one line of JSON.
     pub(crate) fn json_line(&self, value: &impl Serialize) {
-        self.result(&serde_json::to_string(value).unwrap_or_default());
+        self.json(serde_json::to_string(value));
+    }
+
+    fn json(&self, text: serde_json::Result<String>) {
+        match text {
+            Ok(text) => self.result(&text),
+            Err(error) => self.lose(&error),
+        }
+    }
+
+    fn lose(&self, error: &dyn Display) {
+        // The first one tells.
+        let _ = self.lost.set(error.to_string());
+    }
+
+    /// Whether all results were printed.
+    ///
+    /// # Errors
+    /// Why one was not.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        match self.lost.get() {
+            Some(reason) => bail!("the result cannot be printed: {reason}"),
+            None => Ok(()),
+        }
     }
 
     /// Something worth knowing on the way.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
-            self.bars.suspend(|| put(&mut io::stderr(), text));
+            // Where there is no stderr there is nobody to tell.
+            let _ = self.bars.suspend(|| put(&mut io::stderr(), text));
         }
     }
 
@@ -58,7 +92,8 @@ impl Printer {
                 told = cause;
             }
         }
-        self.bars
+        let _ = self
+            .bars
             .suspend(|| put(&mut io::stderr(), &lines.join("\n")));
     }
 
@@ -77,7 +112,6 @@ impl Printer {
     }
 }
 
-/// Writes a line. A reader that went away, as `head` does, is no reason to complain.
-fn put(stream: &mut impl Write, text: &str) {
-    let _ = writeln!(stream, "{text}").and_then(|()| stream.flush());
+fn put(stream: &mut impl Write, text: &str) -> io::Result<()> {
+    writeln!(stream, "{text}").and_then(|()| stream.flush())
 }

@@ -124,9 +124,9 @@ fn group(file: &Path, keys: &Keys, config: &DatasetConfig) -> Group {
         rules: Subset {
             caption: caption(keys, config),
             augment: AugmentConfig {
-                flip: keys.flip_aug.unwrap_or(false),
-                color: keys.color_aug.unwrap_or(false),
-                random_crop: keys.random_crop.unwrap_or(false),
+                flip: keys.flip_aug.unwrap_or(config.augment.flip),
+                color: keys.color_aug.unwrap_or(config.augment.color),
+                random_crop: keys.random_crop.unwrap_or(config.augment.random_crop),
             },
             regularisation,
             loss_weight: prior(regularisation, config),
@@ -158,27 +158,33 @@ fn buckets(keys: &Keys, config: &DatasetConfig) -> Option<BucketConfig> {
         })
 }
 
+/// What the file leaves out is taken from the run's config, as kohya's scripts take it from the command line.
 fn caption(keys: &Keys, config: &DatasetConfig) -> CaptionConfig {
-    let usual = CaptionConfig::default();
+    let usual = &config.caption;
+    let text = |own: &Option<String>, usual: &str| own.clone().unwrap_or_else(|| usual.to_owned());
     CaptionConfig {
-        extensions: vec![
-            keys.caption_extension
-                .clone()
-                .unwrap_or_else(|| ".caption".to_owned()),
-        ],
-        allow_missing: config.caption.allow_missing,
-        prefix: keys.caption_prefix.clone().unwrap_or_default(),
-        suffix: keys.caption_suffix.clone().unwrap_or_default(),
-        dropout: keys.caption_dropout_rate.unwrap_or(0.0),
-        dropout_every_epochs: keys.caption_dropout_every_n_epochs.unwrap_or(0),
-        wildcards: keys.enable_wildcard.unwrap_or(false),
-        separator: keys.caption_separator.clone().unwrap_or(usual.separator),
-        keep_tokens: keys.keep_tokens.unwrap_or(0),
-        keep_tokens_separator: keys.keep_tokens_separator.clone(),
+        extensions: vec![text(&keys.caption_extension, ".caption")],
+        allow_missing: usual.allow_missing,
+        prefix: text(&keys.caption_prefix, &usual.prefix),
+        suffix: text(&keys.caption_suffix, &usual.suffix),
+        dropout: keys.caption_dropout_rate.unwrap_or(usual.dropout),
+        dropout_every_epochs: keys
+            .caption_dropout_every_n_epochs
+            .unwrap_or(usual.dropout_every_epochs),
+        wildcards: keys.enable_wildcard.unwrap_or(usual.wildcards),
+        separator: text(&keys.caption_separator, &usual.separator),
+        keep_tokens: keys.keep_tokens.unwrap_or(usual.keep_tokens),
+        keep_tokens_separator: keys
+            .keep_tokens_separator
+            .clone()
+            .or_else(|| usual.keep_tokens_separator.clone()),
         warmup_min: keys.token_warmup_min.unwrap_or(usual.warmup_min),
-        warmup_steps: keys.token_warmup_step.unwrap_or(0.0),
-        shuffle: keys.shuffle_caption.unwrap_or(false),
-        tag_dropout: keys.caption_tag_dropout_rate.unwrap_or(0.0),
-        secondary_separator: keys.secondary_separator.clone(),
+        warmup_steps: keys.token_warmup_step.unwrap_or(usual.warmup_steps),
+        shuffle: keys.shuffle_caption.unwrap_or(usual.shuffle),
+        tag_dropout: keys.caption_tag_dropout_rate.unwrap_or(usual.tag_dropout),
+        secondary_separator: keys
+            .secondary_separator
+            .clone()
+            .or_else(|| usual.secondary_separator.clone()),
     }
 }

@@ -1,9 +1,11 @@
 use std::num::NonZeroUsize;
 
+use serde::Serialize;
+
 use crate::{AugmentConfig, BucketConfig, CaptionConfig};
 
 /// What the pictures of one group have in common: the resolved settings of a folder, or of a kohya subset.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Subset {
     /// How captions are drawn at each showing.
     pub caption: CaptionConfig,

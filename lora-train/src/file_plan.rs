@@ -6,11 +6,11 @@ use lora_core::{
     adapter::{PlannedAdapters, plan_adapters},
     lora_file::{ModelHashes, Privacy, TrainingFacts, written_size},
 };
-use lora_data::{Dataset, ImageFolders};
+use lora_data::Dataset;
 use serde::Serialize;
 
 use crate::{
-    Plan, Prompt, TrainError,
+    OpenedPictures, Plan, Prompt, TrainError,
     config::TrainConfig,
     disk_space::free_bytes,
     facts::{facts, now},
@@ -37,7 +37,7 @@ pub struct FilePlan {
     pub checkpoints: PlannedFiles,
     /// Previews.
     pub previews: PlannedFiles,
-    /// The log, settings, report and its pictures.
+    /// The logs, settings, report and its pictures, and pictures drawn to choose by.
     pub others: PlannedFiles,
     /// All files at the end.
     pub files: u64,
@@ -71,10 +71,14 @@ pub struct PlannedFiles {
 const PREVIEW_BYTES: f64 = 1.8;
 /// Bytes of a line of the log that tells of steps.
 const REPORT_LINE: u64 = 260;
+/// Bytes of a line of `metrics.csv`, and of what TensorBoard's file has of a report.
+const TABLE_LINE: u64 = 190;
+const BOARD_ENTRY: u64 = 1_100;
 /// Bytes of a line of the log that tells of a file.
 const FILE_LINE: u64 = 160;
-/// `metrics.jsonl`, `resolved.toml`, `ledger.toml`, `report.json`, `ranking.csv`, `loss.png`, `index.html` and the side file.
-const OTHERS: u64 = 8;
+/// `metrics.jsonl`, `resolved.toml`, `ledger.toml`, `report.json`, `ranking.csv`, `loss.png`, `loss-by-timestep.png`, `index.html` and
+/// the side file.
+const OTHERS: u64 = 9;
 /// What the others take beside the lines of the log and the pictures on the page.
 const OTHER_BYTES: u64 = 200_000;
 /// Steps whose previews stand on the page.
@@ -90,7 +94,7 @@ impl FilePlan {
     /// # Errors
     /// A base model or pictures that cannot be read.
     pub fn open(config: &TrainConfig, plan: &Plan) -> Result<Self, TrainError> {
-        let data = ImageFolders::open(&config.dataset)?;
+        let data = OpenedPictures::training(config)?;
         let configs = ModelConfigs::of(&config.model.source())?;
         let mut model = BaseModel::outline(&configs, &Device::flex());
         let mut config = config.clone();
@@ -114,18 +118,28 @@ impl FilePlan {
         let tensors = adapters.in_file();
         facts.training_started_at = now();
         facts.training_finished_at = facts.training_started_at;
-        let mut size = |epoch: u64| {
-            facts.epoch = epoch;
-            facts.steps = (epoch * plan.steps_per_epoch).min(plan.steps);
+        let mut size = |epoch: u64, steps: u64| {
+            (facts.epoch, facts.steps) = (epoch, steps);
             file_bytes(config, &facts, tensors.clone())
         };
         let name = &config.output.name;
         let epochs = plan.saved_epochs.iter().map(|&epoch| PlannedFile {
             name: format!("{name}-{epoch:06}.safetensors").into(),
-            bytes: size(epoch),
+            bytes: size(epoch, (epoch * plan.steps_per_epoch).min(plan.steps)),
         });
         let mut lora_files: Vec<PlannedFile> = epochs.collect();
-        let is_measured = config.heldout.folder.is_some() || !plan.heldout.is_empty();
+        let every = config.output.save_every_steps;
+        let in_between = plan.steps.checked_div(every).unwrap_or(0);
+        let steps = (1..=in_between).map(|count| PlannedFile {
+            name: format!("{name}-step{:08}.safetensors", count * every).into(),
+            bytes: size(
+                (count * every - 1) / plan.steps_per_epoch.max(1),
+                count * every,
+            ),
+        });
+        lora_files.extend(steps);
+        let is_measured =
+            config.heldout.folder.is_some() || !plan.heldout.is_empty() || config.choose.similarity;
         let best = lora_files.last().filter(|_| is_measured);
         let best = best.map(|last| PlannedFile {
             name: "best.safetensors".into(),
@@ -133,12 +147,12 @@ impl FilePlan {
         });
         lora_files.push(PlannedFile {
             name: format!("{name}.safetensors").into(),
-            bytes: size(plan.epochs),
+            bytes: size(plan.epochs, plan.steps),
         });
         let one_checkpoint = checkpoint_bytes(config, adapters, data.entries().len());
         let checkpoints = config.checkpoint.keep.min(checkpoints_of(config, plan));
         let previews = previews(config, plan);
-        let others = others(config, plan, previews);
+        let others = others(config, plan, previews, is_measured);
         let parameters = adapters.matrices.iter().map(|matrix| numbers(matrix.dims));
         let mut files = Self {
             modules: adapters.modules.len(),
@@ -176,15 +190,23 @@ impl FilePlan {
 pub(crate) fn checkpoints_of(config: &TrainConfig, plan: &Plan) -> u64 {
     let every = config.checkpoint.every;
     let in_between = plan.steps.checked_div(every).unwrap_or(0);
-    // One with each saved epoch, the last of which is that at the end.
-    in_between + plan.saved_epochs.len() as u64
+    // One before each saved epoch's file and, but for the last, one after it.
+    in_between + (2 * plan.saved_epochs.len() as u64).saturating_sub(1)
 }
 
 /// How often previews are drawn, and of how many prompts.
 pub(crate) fn preview_rounds(config: &TrainConfig, plan: &Plan) -> (u64, u64) {
-    let rounds = plan.steps.checked_div(config.preview.every).unwrap_or(0);
-    let prompts = config.preview.prompts.len() as u64;
-    (if prompts == 0 { 0 } else { rounds }, prompts)
+    let (preview, prompts) = (&config.preview, config.preview.prompts.len() as u64);
+    if prompts == 0 {
+        return (0, 0);
+    }
+    let in_between = plan.steps.checked_div(preview.every).unwrap_or(0);
+    let ends = (1..=plan.epochs).filter(|&epoch| preview.is_due_after(epoch));
+    let ends = ends.map(|epoch| (epoch * plan.steps_per_epoch).min(plan.steps));
+    // At a step of both they are drawn once.
+    let others = ends.filter(|step| preview.every == 0 || !step.is_multiple_of(preview.every));
+    let rounds = in_between + others.count() as u64 + u64::from(preview.at_start);
+    (rounds, prompts)
 }
 
 fn adapters(model: &mut BaseModel, config: &TrainConfig) -> PlannedAdapters {
@@ -283,14 +305,50 @@ fn previews(config: &TrainConfig, plan: &Plan) -> PlannedFiles {
     }
 }
 
-fn others(config: &TrainConfig, plan: &Plan, previews: PlannedFiles) -> PlannedFiles {
+/// Pictures that are drawn with each saved file, to compare it with the training pictures.
+fn choosing(config: &TrainConfig, plan: &Plan) -> PlannedFiles {
+    let rounds = if config.choose.similarity {
+        plan.saved_epochs.len() as u64
+    } else {
+        0
+    };
+    let count = rounds * config.choose.pictures.get() as u64;
+    let resolution = config.dataset.resolution;
+    let pixels = f64::from(resolution.width) * f64::from(resolution.height);
+    PlannedFiles {
+        count,
+        bytes: count * (pixels * PREVIEW_BYTES) as u64,
+    }
+}
+
+fn others(
+    config: &TrainConfig,
+    plan: &Plan,
+    previews: PlannedFiles,
+    is_measured: bool,
+) -> PlannedFiles {
     let reports = plan.steps / config.train.log_every.get() as u64;
     let files = previews.count + plan.saved_epochs.len() as u64 + 1;
     let (rounds, _) = preview_rounds(config, plan);
     // A picture in the page's text takes a third more than its file.
     let on_page = previews.bytes / rounds.max(1) * rounds.min(FRAMES) * 4 / 3;
+    let log = &config.log;
+    let of = |is_there: bool, bytes: u64| if is_there { bytes } else { 0 };
+    let table = of(log.csv, reports * TABLE_LINE);
+    let board = reports * BOARD_ENTRY + of(log.tensorboard_previews, previews.bytes);
+    let choosing = choosing(config, plan);
+    let has_previews = previews.count > 0;
+    let own = [log.csv, log.tensorboard, has_previews, is_measured];
     PlannedFiles {
-        count: OTHERS,
-        bytes: OTHER_BYTES + reports * REPORT_LINE + files * FILE_LINE + on_page,
+        count: OTHERS + own.map(u64::from).iter().sum::<u64>() + choosing.count,
+        bytes: OTHER_BYTES
+            + reports * REPORT_LINE
+            + files * FILE_LINE
+            // The film strip is as large as its pictures.
+            + on_page
+            + on_page * 3 / 4
+            + table
+            + of(log.tensorboard, board)
+            + choosing.bytes,
     }
 }

@@ -6,8 +6,8 @@ use lora_data::Dataset;
 use serde::Serialize;
 
 use crate::{
-    DiskCache, Flow, HeldoutLoss, LatentCache, LatentStore, TextCache, TextStore, TrainError,
-    UseCount, config::TrainConfig,
+    DiskCache, Event, Flow, Handle, HeldoutLoss, LatentCache, LatentStore, Observer, TextCache,
+    TextStore, TrainError, UseCount, config::TrainConfig,
 };
 
 /// The latents of all fixed views, the held-out measure, and the text states where they stay the same.
@@ -15,6 +15,8 @@ pub(crate) struct Frozen {
     pub(crate) latents: LatentCache,
     pub(crate) heldout: Option<HeldoutLoss>,
     pub(crate) texts: Option<TextCache>,
+    /// Whether it was stopped before its end.
+    pub(crate) stopped: bool,
     kept: Kept,
 }
 
@@ -38,15 +40,14 @@ pub struct CacheUse {
 }
 
 impl Frozen {
-    /// Reads what the config's cache has and computes the rest; `told` hears of the pictures that are done and how many
-    /// of them were found, and may end it, which leaves the rest out. The model must be without adapters yet.
+    /// Reads what the config's cache has and computes the rest; the observer hears of the pictures that are done, and it or the handle
+    /// may end it, which leaves the rest out. The model must be without adapters yet.
     pub(crate) fn compute(
         config: &TrainConfig,
-        data: &dyn Dataset,
-        heldout: Option<&dyn Dataset>,
+        (data, heldout): (&dyn Dataset, Option<&dyn Dataset>),
         model: &BaseModel,
         device: &Device,
-        told: impl FnMut(usize, usize) -> Flow,
+        (observer, handle): (&mut dyn Observer, &Handle),
     ) -> Result<Self, TrainError> {
         let captions = TextCache::captions(config, data);
         let kept = match &config.cache.folder {
@@ -63,26 +64,41 @@ impl Frozen {
             None => Kept::default(),
         };
         let disk = kept.latents.as_ref();
+        let total = data.entries().len();
+        let mut stopped = false;
+        let told = |done, found| {
+            let flow = observer.on_event(&Event::Cached { done, found, total });
+            stopped |= flow.is_break() || handle.is_stopping();
+            if stopped {
+                Flow::Break(())
+            } else {
+                Flow::Continue(())
+            }
+        };
         let latents = LatentCache::compute(data, &model.vae, device, disk, told)?;
-        let heldout = heldout
-            .map(|data| HeldoutLoss::new(config, data, model, device, disk))
-            .transpose()?;
-        let texts = captions
-            .map(|captions| TextCache::compute(config, model, captions, kept.texts.as_ref()));
+        stopped |= handle.is_stopping();
+        let heldout = heldout.filter(|_| !stopped);
+        let heldout = heldout.map(|data| HeldoutLoss::new(config, data, model, device, disk));
+        let heldout = heldout.transpose()?;
+        stopped |= handle.is_stopping();
+        let texts = captions.filter(|_| !stopped).and_then(|captions| {
+            TextCache::compute(config, model, captions, kept.texts.as_ref(), handle)
+        });
         Ok(Self {
             latents,
             heldout,
             texts,
+            stopped: stopped || handle.is_stopping(),
             kept,
         })
     }
 
     /// Of what use the cache on the disk was.
-    pub(crate) fn cache_use(&self, stopped: bool) -> CacheUse {
+    pub(crate) fn cache_use(&self) -> CacheUse {
         CacheUse {
             latents: self.kept.latents.as_ref().map(LatentStore::count),
             text: self.kept.texts.as_ref().map(TextStore::count),
-            stopped,
+            stopped: self.stopped,
         }
     }
 }

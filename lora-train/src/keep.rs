@@ -71,7 +71,7 @@ impl Run<'_> {
     /// Writes the run's last file and, beside it, what A1111 shows about it.
     pub(crate) fn save_last(&mut self) -> Result<(), TrainError> {
         let path = self.folder.last_file();
-        let sha256 = self.save(&path, self.plan.epochs)?;
+        let sha256 = self.save(&path, self.outcome.epochs)?;
         self.enter(&path, sha256)?;
         let card = SideFile {
             description: self.config.output.comment.clone().unwrap_or_default(),
@@ -159,8 +159,17 @@ impl Run<'_> {
         Ok(self.folder.write_at(path, &bytes)?)
     }
 
+    /// Draws all preview prompts after the last step, unless that was just done.
+    pub(crate) fn preview_last(&mut self) -> Result<(), TrainError> {
+        if self.drawn_at == Some(self.outcome.steps) {
+            return Ok(());
+        }
+        self.preview()
+    }
+
     /// Draws all preview prompts with the present adapters.
     pub(crate) fn preview(&mut self) -> Result<(), TrainError> {
+        self.drawn_at = Some(self.outcome.steps);
         let pictures = self.draw_previews()?;
         for (index, picture) in pictures.iter().enumerate() {
             let step = self.outcome.steps;

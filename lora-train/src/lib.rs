@@ -16,6 +16,7 @@ mod disk_cache;
 mod disk_space;
 mod draw;
 mod ema;
+mod encoded_once;
 mod environment;
 mod epoch_listing;
 mod event;
@@ -90,6 +91,7 @@ pub use disk_cache::{
 };
 pub use draw::{DrawSettings, batches, draw, starting_noise};
 pub use ema::Ema;
+pub use encoded_once::EncodedOnce;
 pub use environment::{Environment, EnvironmentDifference};
 pub use epoch_listing::{EpochListing, ListedBatch, ListedShowing};
 pub use event::{BadStep, EVENT_FORMAT, Event, Flow, Observer, StepReport};

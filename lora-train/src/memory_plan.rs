@@ -1,13 +1,14 @@
 use std::collections::BTreeMap;
 
 use lora_core::{
-    ActivationCheckpointing, ModelConfigs, Precision, TensorShapes, unet::Activations,
-    weights::Component,
+    ActivationCheckpointing, ModelConfigs, Precision, TensorShapes, WeightFormat,
+    unet::Activations, weights::Component,
 };
 use serde::Serialize;
 
 use crate::{
-    DeviceChoice, FilePlan, PicturePlan, Plan, TrainError, bench::Parameters, config::TrainConfig,
+    DeviceChoice, EncodedOnce, FilePlan, PicturePlan, Plan, TrainError, bench::Parameters,
+    config::TrainConfig,
 };
 
 /// The memory that a run will take at its largest, in bytes, counted from the shapes of everything that is there at once.
@@ -30,7 +31,7 @@ pub struct MemoryPlan {
     pub latents: u64,
     /// Everything while a step is taken.
     pub training: u64,
-    /// Everything while pictures become latents, before the first step.
+    /// Everything while pictures become latents, before the first step or, where each showing has its own view, between steps.
     pub preparing: u64,
     /// Everything while a preview is drawn; 0 where none is.
     pub drawing: u64,
@@ -59,13 +60,23 @@ impl MemoryPlan {
     /// A base model that cannot be read.
     pub fn open(config: &TrainConfig, plan: &Plan, files: &FilePlan) -> Result<Self, TrainError> {
         let configs = ModelConfigs::of(&config.model.source())?;
-        Ok(Self::new(config, plan, &configs, files))
+        let device = config.train.device.resolve()?;
+        let format = WeightFormat {
+            precision: config.model.precision.on(&device),
+            eight_bit: config.model.eight_bit,
+        };
+        let adapters = (files.parameters, files.optimizer_bytes);
+        Ok(Self::new(config, plan, (&configs, format), adapters))
     }
 
-    fn new(config: &TrainConfig, plan: &Plan, configs: &ModelConfigs, files: &FilePlan) -> Self {
-        let (trained, state) = (files.parameters, files.optimizer_bytes);
+    /// Of so many trained numbers, of which the optimiser remembers so many bytes.
+    fn new(
+        config: &TrainConfig,
+        plan: &Plan,
+        (configs, format): (&ModelConfigs, WeightFormat),
+        (trained, state): (u64, u64),
+    ) -> Self {
         let numbers = Parameters::of(configs);
-        let format = config.model.source().format();
         let bytes = format.precision.bytes() as u64;
         let text = numbers.text_encoders as u64 * bytes;
         let (unet, vae) = (
@@ -73,12 +84,9 @@ impl MemoryPlan {
             numbers.vae as u64 * SINGLE,
         );
         let all = text + unet + vae;
-        let weights = if config.model.offload {
-            let trains_text = config.train.text_lr > 0.0 || config.train.second_text_lr() > 0.0;
-            unet + if trains_text { text } else { 0 }
-        } else {
-            all
-        };
+        let EncodedOnce { pictures, captions } = plan.encoded_once;
+        let leaves = |once: bool, size: u64| u64::from(once && config.model.offload) * size;
+        let weights = all - leaves(captions, text) - leaves(pictures, vae);
         let averages = u64::from(config.ema.decay.is_some());
         // Blocks that are computed again keep theirs once more, one behind the other.
         let again = config.train.gradient_checkpointing != ActivationCheckpointing::None;
@@ -98,14 +106,18 @@ impl MemoryPlan {
         );
         let encoded = largest.unwrap_or(0) * first * ENCODING * SINGLE;
         let preparing = PROGRAM + all + encoded;
-        let is_drawn = config.preview.every > 0 && !config.preview.prompts.is_empty();
+        let encoding = if pictures {
+            0
+        } else {
+            PROGRAM + weights + adapters + state + latents + encoded
+        };
         let drawn = pixels(
             config.dataset.resolution.width,
             config.dataset.resolution.height,
         ) * second
             * DECODING
             * SINGLE;
-        let drawing = if is_drawn {
+        let drawing = if config.preview.is_on() {
             PROGRAM + all + adapters + state + latents + drawn
         } else {
             0
@@ -118,11 +130,11 @@ impl MemoryPlan {
             activations,
             latents,
             training,
-            preparing,
+            preparing: preparing.max(encoding),
             drawing,
-            peak: training.max(preparing).max(drawing),
+            peak: training.max(preparing).max(encoding).max(drawing),
             checked: config.train.device == DeviceChoice::Cpu
-                && matches!(format.precision, Precision::Auto | Precision::F32)
+                && format.precision == Precision::F32
                 && config.train.more_devices.is_empty(),
         }
     }
@@ -217,9 +229,51 @@ fn latents(plan: &Plan, configs: &ModelConfigs) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use lora_core::Family;
+    use lora_core::{Family, tokenizer::Tokenizer};
 
     use super::*;
+    use crate::lint::example::captioned;
+
+    /// The plan of a run of SD 1.5 with `model.offload`, whose text encoder learns nothing.
+    fn offloaded(change: impl FnOnce(&mut TrainConfig)) -> (TrainConfig, Plan) {
+        let mut config = TrainConfig::default();
+        config.model.offload = true;
+        config.train.text_lr = 0.0;
+        change(&mut config);
+        let data = captioned(&["a, b", "c, d"]);
+        let plan = Plan::new(&config, &data, &Tokenizer::clip(), &[]).unwrap();
+        (config, plan)
+    }
+
+    fn memory((config, plan): &(TrainConfig, Plan), precision: Precision) -> MemoryPlan {
+        let configs = ModelConfigs::published(Family::Sd1);
+        MemoryPlan::new(config, plan, (&configs, precision.into()), (1000, 8000))
+    }
+
+    #[test]
+    fn what_encodes_at_each_showing_stays() {
+        let weights = |run: &(TrainConfig, Plan)| memory(run, Precision::F32).weights;
+        let numbers = Parameters::of(&ModelConfigs::published(Family::Sd1));
+        let [unet, text, vae] =
+            [numbers.unet, numbers.text_encoders, numbers.vae].map(|count| count as u64 * SINGLE);
+        let mut fixed = offloaded(|_| {});
+        assert_eq!(weights(&fixed), unet);
+        let shuffled = offloaded(|config| config.dataset.caption.shuffle = true);
+        assert_eq!(weights(&shuffled), unet + text);
+        let trained = offloaded(|config| config.train.text_lr = 1e-5);
+        assert_eq!(weights(&trained), unet + text);
+        fixed.1.encoded_once.pictures = false;
+        assert_eq!(weights(&fixed), unet + vae);
+    }
+
+    #[test]
+    fn half_the_bytes_of_a_number_are_half_of_weights_and_activations() {
+        let run = offloaded(|_| {});
+        let [single, half] = [Precision::F32, Precision::Bf16].map(|format| memory(&run, format));
+        assert_eq!(half.weights * 2, single.weights);
+        assert_eq!(half.activations * 2, single.activations);
+        assert_eq!(half.adapters, single.adapters);
+    }
 
     /// The largest blocks: SD 1.5's is the first up block that attends, of 2560 channels in and 1280 out; within it, its resnet.
     #[test]

@@ -6,12 +6,14 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::{
-    BucketPlan, FolderPlan, FramingPlan, OpenedPictures, Prompt, TrainError, bucket_plans,
+    BucketPlan, EncodedOnce, FolderPlan, FramingPlan, OpenedPictures, Prompt, TrainError,
+    bucket_plans,
     config::{TrainConfig, changed_settings},
     ema::averaged_twice,
     folder_plans,
     learning_rates::{rate_notes, rate_problems},
     lint::{Finding, LongestText, RULES, lint, tokenizer},
+    run_folder::BEST_FILE,
 };
 
 /// What a run will do, worked out before anything is loaded.
@@ -37,6 +39,8 @@ pub struct Plan {
     pub buckets: Vec<BucketPlan>,
     /// The folders, with what each takes of an epoch.
     pub folders: Vec<FolderPlan>,
+    /// What is encoded before the first step, so that with `model.offload` the networks for it leave the device.
+    pub encoded_once: EncodedOnce,
     /// Settings of the loss that are not at their defaults.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub objective: Vec<String>,
@@ -165,6 +169,7 @@ impl Plan {
         let steps = config.train.max_steps.map_or(whole, |most| most.min(whole));
         let epochs = steps.div_ceil(steps_per_epoch.max(1));
         let every = config.output.save_every_epochs;
+        let encoded_once = EncodedOnce::of(config, data);
         let pictures: Vec<PicturePlan> = (0..entries.len())
             .map(|index| picture(config, data, index, tokenizer, epochs))
             .collect();
@@ -181,11 +186,18 @@ impl Plan {
             pictures,
             buckets: bucket_plans(data, config.train.batch_size),
             folders: folder_plans(data),
+            encoded_once,
             objective: changed_settings(&config.objective),
             timesteps: changed_settings(&config.timesteps),
             heldout: Vec::new(),
             findings: lint(config, data, tokenizer),
-            notes: [notes, &rate_notes(config), &choosing_notes(config)].concat(),
+            notes: [
+                notes,
+                &rate_notes(config),
+                &choosing_notes(config),
+                &encoded_once.offload_notes(config),
+            ]
+            .concat(),
         })
     }
 }
@@ -239,6 +251,7 @@ fn missing_paths(config: &TrainConfig) -> Vec<String> {
         ("model.path", Some(&config.model.path)),
         ("model.config", config.model.config.as_ref()),
         ("model.vae", config.model.vae.as_ref()),
+        ("lora.from", config.lora.from.as_ref()),
         ("heldout.folder", config.heldout.folder.as_ref()),
         ("heldout.noise", config.heldout.noise.as_ref()),
         ("dataset.kohya", config.dataset.kohya.as_ref()),
@@ -286,6 +299,10 @@ pub(crate) fn problems(config: &TrainConfig) -> Vec<String> {
         "output.name must be a plain file name without folder or extension",
     );
     require(
+        format!("{name}.safetensors") != BEST_FILE,
+        "output.name must not be `best`: the copy of the best file is called that",
+    );
+    require(
         [75, 150, 225].contains(&config.model.max_tokens),
         "model.max_tokens must be 75, 150 or 225",
     );
@@ -310,6 +327,10 @@ pub(crate) fn problems(config: &TrainConfig) -> Vec<String> {
             .flat_map(|resolution| [resolution.width, resolution.height])
             .all(|side| side >= 16 && side % 8 == 0),
         "dataset.resolution must be a multiple of 8 and at least 16; 512 is usual",
+    );
+    require(
+        toml::to_string(&config.absolute()).is_ok(),
+        "a path of the run, or the working directory, has a name that is no Unicode; rename it",
     );
     let lint = &config.lint;
     require(

@@ -8,7 +8,10 @@ mod start;
 
 pub(crate) use measuring::MeasuredTimes;
 
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use burn::tensor::{Device, Tensor};
 use lora_core::{BaseModel, adapter::Injected, lora_file::TrainingFacts};
@@ -62,14 +65,32 @@ pub(crate) struct Run<'a> {
     rate_factor: f64,
     /// Steps in a row, up to now, whose numbers went wrong.
     bad_in_a_row: u64,
+    /// Checkpoints of later steps than the one that the run went on from, which go when it has put down one of its own.
+    left_way: Vec<PathBuf>,
+    /// The step of the last checkpoint.
+    put_down_at: u64,
+    /// The step of the last previews.
+    pub(crate) drawn_at: Option<u64>,
     started: Instant,
     /// Seconds that the run took before it went on.
     before: f64,
 }
 
 impl Run<'_> {
-    /// The loop: every decision of a training run, in order.
+    /// Trains to the end, or until it is stopped. Where something fails on the way, what was learnt before is put down.
     pub(crate) fn train(mut self) -> Result<Outcome, TrainError> {
+        let trained = self.train_on();
+        if trained.is_err()
+            && self.outcome.steps > self.put_down_at
+            && let Err(error) = self.put_down()
+        {
+            tracing::warn!("no checkpoint of step {}: {error}", self.outcome.steps);
+        }
+        trained
+    }
+
+    /// The loop: every decision of a training run, in order.
+    fn train_on(&mut self) -> Result<Outcome, TrainError> {
         let Injected {
             modules,
             parameters,
@@ -87,8 +108,11 @@ impl Run<'_> {
             self.config.train.batch_size,
             self.config.train.accumulation.get(),
         );
-        if !self.stopping && self.outcome.steps == 0 {
+        if !self.stopping && !self.handle.is_stopping() && self.outcome.steps == 0 {
             self.measure()?;
+            if self.config.preview.at_start {
+                self.preview()?;
+            }
         }
         let (first, done) = self.position;
         'epochs: for epoch in first..=self.plan.epochs {
@@ -125,10 +149,14 @@ impl Run<'_> {
                 }
                 self.look()?;
             }
+            if self.config.preview.is_due_after(epoch) {
+                self.preview_last()?;
+            }
             if self.config.heldout.is_due_after(epoch) {
                 self.measure_last()?;
             }
             if self.plan.saved_epochs.contains(&epoch) && epoch < self.plan.epochs {
+                self.put_down()?; // what follows takes its time, and may fail
                 self.save_epoch(epoch)?;
                 self.position = (epoch + 1, 0);
                 self.put_down()?;
@@ -259,7 +287,7 @@ impl Run<'_> {
         if due(self.config.heldout.every) {
             self.measure_last()?;
         }
-        if self.handle.take_save() {
+        if due(self.config.output.save_every_steps) || self.handle.take_save() {
             self.save_step()?;
         }
         if due(self.config.checkpoint.every) {

@@ -21,6 +21,9 @@ pub use possession::RunFolderError;
 /// A copy of the file of the epoch that ranks first.
 pub(crate) const BEST_FILE: &str = "best.safetensors";
 
+/// The folder of previews.
+pub(crate) const PREVIEWS: &str = "previews";
+
 /// The folder of pictures drawn to compare the saved files.
 const CHOOSING: &str = "choosing";
 
@@ -186,7 +189,7 @@ impl RunFolder {
     /// Where a preview goes.
     pub fn preview_file(&self, step: u64, prompt: usize) -> PathBuf {
         self.path
-            .join("previews")
+            .join(PREVIEWS)
             .join(format!("step{step:08}-{prompt}.png"))
     }
 
@@ -224,7 +227,7 @@ impl RunFolder {
 
 /// Makes the run's folder with those in it for pictures.
 fn create_folders(path: &Path, config: &TrainConfig) -> io::Result<()> {
-    fs::create_dir_all(path.join("previews"))?;
+    fs::create_dir_all(path.join(PREVIEWS))?;
     if config.choose.similarity {
         fs::create_dir_all(path.join(CHOOSING))?;
     }
@@ -235,7 +238,7 @@ fn create_folders(path: &Path, config: &TrainConfig) -> io::Result<()> {
 fn sweep(folder: &Path) -> io::Result<()> {
     let inside = [
         Path::new(""),
-        Path::new("previews"),
+        Path::new(PREVIEWS),
         Path::new(CHOOSING),
         Path::new("checkpoints"),
     ];
@@ -260,7 +263,7 @@ fn earlier_files(folder: &Path, name: &str) -> io::Result<Vec<PathBuf>> {
     files.extend(logs.into_iter().filter(|file| file.is_file()));
     for (folder, is_ours) in [
         (folder.to_path_buf(), &is_own as &dyn Fn(&str) -> bool),
-        (folder.join("previews"), &of_step),
+        (folder.join(PREVIEWS), &of_step),
         (folder.join(CHOOSING), &of_step),
         (folder.join("checkpoints"), &of_step),
     ] {

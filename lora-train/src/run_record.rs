@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::{
     BadStep, Comparison, Event, Outcome, RunOrigin, StepReport,
     picture::{ChoosingChart, FilmStrip, Frame, LossCurve, TimestepChart},
+    run_folder::PREVIEWS,
 };
 
 /// The course of a run, gathered from its events: what the report at its end is made of.
@@ -189,11 +190,8 @@ impl RunRecord {
         self.peak_resident
     }
 
-    /// Reads at most `most` of the previews back from their files, evenly spaced.
-    ///
-    /// # Errors
-    /// A preview that is not there any more.
-    pub fn film_strip(&self, most: usize) -> image::ImageResult<FilmStrip> {
+    /// Reads at most `most` of the previews back from a run folder, evenly spaced; steps of which one cannot be read are left out.
+    pub fn film_strip(&self, folder: &Path, most: usize) -> FilmStrip {
         let blank = |(step, _): &(u64, Vec<PathBuf>)| Frame {
             step: *step,
             pictures: Vec::new(),
@@ -203,13 +201,26 @@ impl RunRecord {
             ..FilmStrip::default()
         }
         .thinned(most);
-        for frame in &mut strip.frames {
-            let images = self.previews.iter().filter(|(step, _)| *step == frame.step);
-            for image in images.flat_map(|(_, images)| images) {
-                frame.pictures.push(image::open(image)?.into_rgb8());
+        let read = |image: &PathBuf| {
+            // The log may have been written from another working directory, or the folder moved.
+            let image = folder.join(PREVIEWS).join(image.file_name()?);
+            match image::open(&image) {
+                Ok(picture) => Some(picture.into_rgb8()),
+                Err(error) => {
+                    tracing::warn!("{} is not in the report: {error}", image.display());
+                    None
+                }
             }
-        }
-        Ok(strip)
+        };
+        strip.frames.retain_mut(|frame| {
+            let images = self.previews.iter().filter(|(step, _)| *step == frame.step);
+            let pictures = images.flat_map(|(_, images)| images).map(read);
+            pictures
+                .collect::<Option<_>>()
+                .map(|pictures| frame.pictures = pictures)
+                .is_some()
+        });
+        strip
     }
 }
 
@@ -289,9 +300,14 @@ mod tests {
                 sha256: name,
             });
         }
+        std::fs::create_dir(folder.path().join(PREVIEWS)).expect("a folder");
+        let path = |step: u64, prompt: usize| {
+            let name = format!("{step}-{prompt}.png");
+            folder.path().join(PREVIEWS).join(name)
+        };
         for step in [10, 20] {
             for prompt in 0..2 {
-                let image = folder.path().join(format!("{step}-{prompt}.png"));
+                let image = path(step, prompt);
                 RgbImage::new(4, 4).save(&image).expect("a picture");
                 note(&Event::Sampled {
                     step,
@@ -328,13 +344,21 @@ mod tests {
         assert_eq!(record.files()[1].name, Path::new("a.safetensors"));
         assert_eq!(record.curve().heldout, [(0, 0.2)]);
         assert_eq!(record.curve().saved, [(20, "a-000001".to_owned())]);
-        let strip = record.film_strip(9).expect("read");
-        let frames: Vec<_> = strip
-            .frames
-            .iter()
-            .map(|frame| (frame.step, frame.pictures.len()))
-            .collect();
-        assert_eq!(frames, [(10, 2), (20, 2)]);
-        assert_eq!(record.film_strip(1).expect("read").frames.len(), 1);
+        let frames = |folder: &Path, most: usize| -> Vec<_> {
+            let strip = record.film_strip(folder, most);
+            let frames = strip.frames.iter();
+            frames
+                .map(|frame| (frame.step, frame.pictures.len()))
+                .collect()
+        };
+        assert_eq!(frames(folder.path(), 9), [(10, 2), (20, 2)]);
+        assert_eq!(frames(folder.path(), 1).len(), 1);
+        // Also where the folder has another name than in the log.
+        let moved = folder.path().with_extension("moved");
+        std::fs::rename(folder.path(), &moved).expect("moved");
+        assert_eq!(frames(&moved, 9), [(10, 2), (20, 2)]);
+        std::fs::remove_file(moved.join(PREVIEWS).join("20-1.png")).expect("removed");
+        assert_eq!(frames(&moved, 9), [(10, 2)]);
+        std::fs::rename(&moved, folder.path()).expect("moved back");
     }
 }

@@ -83,9 +83,6 @@ pub struct RunSummary {
 /// Why a report cannot be written. What training saved is there all the same.
 #[derive(Debug, Error)]
 pub enum ReportError {
-    /// A preview cannot be read back.
-    #[error("a preview cannot be read back")]
-    Preview(#[from] image::ImageError),
     /// The loss curve cannot be drawn.
     #[error(transparent)]
     Curve(#[from] CurveError),
@@ -150,7 +147,7 @@ impl RunReport<'_> {
             let chart = self.record.by_timestep().render()?;
             self.put("loss-by-timestep.png", &png::encode(&chart, None)?)?;
         }
-        let previews = self.record.film_strip(FRAMES)?;
+        let previews = self.record.film_strip(&self.config.output.folder, FRAMES);
         if !previews.frames.is_empty() {
             self.put("previews.png", &png::encode(&previews.render(), None)?)?;
         }
@@ -346,7 +343,9 @@ mod tests {
             parameters: 2,
         });
         record.note(&Event::Stepped(&report()));
-        let preview = folder.path().join("preview.png");
+        let previews = folder.path().join("previews");
+        std::fs::create_dir(&previews).expect("a folder");
+        let preview = previews.join("preview.png");
         image::RgbImage::new(8, 8)
             .save(&preview)
             .expect("a picture");

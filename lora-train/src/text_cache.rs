@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lora_core::{BaseModel, TextStates};
 use lora_data::Dataset;
 
-use crate::{TextStore, config::TrainConfig};
+use crate::{Handle, TextStore, config::TrainConfig};
 
 /// The text states of every caption that a run can show, computed once: a frozen text encoder never runs again.
 #[derive(Clone, Debug)]
@@ -28,14 +28,18 @@ impl TextCache {
         Some(captions)
     }
 
-    /// Encodes each of `captions` once, or reads from `disk` what is there.
+    /// Encodes each of `captions` once, or reads from `disk` what is there; `None` where it was stopped on the way.
     pub(crate) fn compute(
         config: &TrainConfig,
         model: &BaseModel,
         captions: BTreeSet<String>,
         disk: Option<&TextStore>,
-    ) -> Self {
+        handle: &Handle,
+    ) -> Option<Self> {
         let states = captions.into_iter().map(|caption| {
+            if handle.is_stopping() {
+                return None;
+            }
             let texts = [caption.clone()];
             let ids = model.text.tokenize(&texts, config.model.chunks());
             let clip_skip = config.model.clip_skip;
@@ -44,11 +48,11 @@ impl TextCache {
                 Some(disk) => disk.states(&ids, clip_skip, compute),
                 None => compute(),
             };
-            (caption, states)
+            Some((caption, states))
         });
-        Self {
-            states: states.collect(),
-        }
+        Some(Self {
+            states: states.collect::<Option<_>>()?,
+        })
     }
 
     /// The states of some captions in one batch; `None` when one of them is not there.

@@ -117,7 +117,8 @@ fn measures(config: &TrainConfig, plan: &Plan) -> u64 {
     let mut steps = BTreeSet::from([0]);
     let in_between = plan.steps.checked_div(every).unwrap_or(0);
     steps.extend((1..=in_between).map(|count| count * every));
-    let ends = plan.saved_epochs.iter();
+    let saved = plan.saved_epochs.iter().copied();
+    let ends = saved.chain((1..=plan.epochs).filter(|&epoch| config.heldout.is_due_after(epoch)));
     steps.extend(ends.map(|epoch| (epoch * plan.steps_per_epoch).min(plan.steps)));
     steps.len() as u64
 }

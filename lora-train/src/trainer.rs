@@ -1,9 +1,12 @@
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use atomic_file::WriteError;
 use burn::tensor::Device;
 use lora_core::{
-    BaseModel, Family, adapter::SpecError, lora_file::LoraWriteError, weights::CheckpointError,
+    BaseModel, Family,
+    adapter::SpecError,
+    lora_file::{LoraFileError, LoraWriteError},
+    weights::CheckpointError,
 };
 use lora_data::{DataError, Dataset, DatasetError, EmbedderError};
 use lora_optim::{Optimizer, OptimizerError, Schedule, SettingError, StateError};
@@ -11,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::{
-    BadStep, CacheError, CacheUse, Denoising, DeviceError, Event, Flow, Handle, HeldoutError,
-    Objective, Observer, OpenedPictures, Plan, PlanError, PromptError, RankedFile, Resume,
-    ResumeError, RunFolder, RunFolderError, config::TrainConfig, device::is_told_of_operations,
-    frozen::Frozen, picture::png::PngError, reproduce::Ledger, run::Run,
+    BadStep, CacheError, CacheUse, Denoising, DeviceError, Handle, HeldoutError, Objective,
+    Observer, OpenedPictures, Plan, PlanError, PromptError, RankedFile, Resume, ResumeError,
+    RunFolder, RunFolderError, config::TrainConfig, device::is_told_of_operations, frozen::Frozen,
+    picture::png::PngError, reproduce::Ledger, run::Run,
 };
 
 /// One training run: everything it needs, loaded and checked.
@@ -75,6 +78,17 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// The same with its files in `folder`, wherever they were when it was put down.
+    pub(crate) fn seen_in(mut self, folder: &Path) -> Self {
+        let files = self.files.iter_mut();
+        let ranked = self.ranked.iter_mut().map(|file| &mut file.path);
+        let others = self.last.iter_mut().chain(&mut self.best);
+        for path in files.chain(ranked).chain(others) {
+            *path = folder.join(path.file_name().unwrap_or_default());
+        }
+        self
+    }
+
     /// The step and the name, without extension, of the file that ranks first.
     pub fn best_step(&self) -> Option<(u64, String)> {
         let best = self.best.as_ref()?;
@@ -123,6 +137,9 @@ pub enum TrainError {
     /// A file cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// The LoRA file that the run is to go on from cannot be read.
+    #[error("lora.from: {0}")]
+    From(#[from] LoraFileError),
     /// A LoRA file cannot be written.
     #[error(transparent)]
     Save(#[from] LoraWriteError),
@@ -141,7 +158,7 @@ pub enum TrainError {
     /// The numbers went wrong in too many steps in a row. What was learnt before is kept.
     #[error(
         "loss or gradient was not a finite number in {} steps in a row, the last of which was {}: {bad}; what was learnt \
-         before is kept in a checkpoint. Lower the learning rate, use model.precision = \"f32\", or look at these pictures",
+         before is in the newest checkpoint, where any are kept (checkpoint.keep). Lower the learning rate, use model.precision = \"f32\", or look at these pictures",
         bad.in_a_row, bad.step
     )]
     BadSteps {
@@ -224,12 +241,6 @@ impl Trainer {
         let mut notes = model_notes(&config, &model);
         if model.family != Family::Sdxl && config.train.text_lr_2.take().is_some() {
             notes.push("train.text_lr_2 has no effect: this model has one text encoder".to_owned());
-        }
-        if config.model.offload && varies(data.as_ref()) {
-            notes.push(
-                "model.offload keeps the VAE on the device: random crops and varied colours are encoded at each showing"
-                    .to_owned(),
-            );
         }
         if let Err(error) = model.check_spec(&config.adapters()) {
             return Err(TrainError::Plan(PlanError {
@@ -346,38 +357,16 @@ impl Trainer {
     }
 
     /// Fills the cache on the disk, `cache.folder`, with all that the run would look for there, and trains nothing.
-    /// The observer hears [`Event::Cached`]; it or the handle may end it, which leaves what is done.
+    /// The observer hears [`crate::Event::Cached`]; it or the handle may end it, which leaves what is done.
     ///
     /// # Errors
     /// [`TrainError`]; entries written before stay.
     pub fn fill_cache(self, observer: &mut dyn Observer) -> Result<CacheUse, TrainError> {
-        let total = self.data.entries().len();
-        let mut stopped = false;
-        let told = |done, found| {
-            let flow = observer.on_event(&Event::Cached { done, found, total });
-            stopped |= flow.is_break() || self.handle.is_stopping();
-            if stopped {
-                Flow::Break(())
-            } else {
-                Flow::Continue(())
-            }
-        };
-        let frozen = Frozen::compute(
-            &self.config,
-            self.data.as_ref(),
-            self.heldout.as_deref(),
-            &self.model,
-            &self.device,
-            told,
-        )?;
-        Ok(frozen.cache_use(stopped))
+        let pictures = (self.data.as_ref(), self.heldout.as_deref());
+        let told = (observer, &self.handle);
+        let frozen = Frozen::compute(&self.config, pictures, &self.model, &self.device, told)?;
+        Ok(frozen.cache_use())
     }
-}
-
-/// Whether showings have views of their own, which are encoded when they come up.
-pub(crate) fn varies(data: &dyn Dataset) -> bool {
-    let mut subsets = data.subsets().iter();
-    subsets.any(|subset| subset.augment.color || subset.augment.random_crop)
 }
 
 /// Settings that this model cannot be trained with.

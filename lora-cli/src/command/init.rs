@@ -1,16 +1,14 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use clap::{
-    Args,
-    builder::{PossibleValuesParser, TypedValueParser},
-};
+use clap::Args;
 use lora_core::{
     Family,
     weights::{Checkpoint, CheckpointError},
 };
-use lora_train::preset::{PictureSurvey, Preset, StartingPoint, Subject};
+use lora_train::preset::{PictureSurvey, Preset, StartingPoint};
 
+use super::presets::preset;
 use crate::{
     cli::End, family_argument::family, name_list::counted, printer::Printer,
     run_file_output::RunFileOutput,
@@ -28,13 +26,13 @@ Examples:
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Init {
-    /// What the pictures show
-    #[arg(long, value_name = "PRESET", value_parser = subject(), default_value = "portrait")]
-    preset: Subject,
+    /// What the pictures show: portrait, landscape or anime; or any name that `lora presets` lists
+    #[arg(long, value_name = "PRESET", value_parser = preset, default_value = "portrait")]
+    preset: Preset,
     /// The family of the model; seen from the model where that is there
     #[arg(long, value_name = "FAMILY", value_parser = family())]
     family: Option<Family>,
-    /// Go easy on memory: one picture at a time, half precision, nothing kept that is not needed
+    /// Go easy on memory: one picture at a time, the base in eight bits, its blocks computed twice
     #[arg(long)]
     low_memory: bool,
     /// The base model: a diffusers folder or a .safetensors checkpoint
@@ -48,14 +46,6 @@ pub(crate) struct Init {
     trigger: String,
     #[command(flatten)]
     output: RunFileOutput,
-}
-
-fn subject() -> impl TypedValueParser<Value = Subject> {
-    PossibleValuesParser::new(Subject::ALL.map(Subject::name)).map(|name| {
-        let mut all = Subject::ALL.into_iter();
-        all.find(|subject| subject.name() == name)
-            .unwrap_or_default()
-    })
 }
 
 fn trigger(word: &str) -> Result<String, &'static str> {
@@ -75,9 +65,9 @@ impl Init {
         let family = self.family(printer)?;
         let point = StartingPoint {
             preset: Preset {
-                subject: self.preset,
                 family,
-                low_memory: self.low_memory,
+                low_memory: self.low_memory || self.preset.low_memory,
+                ..self.preset
             },
             model: self.model,
             pictures: self.pictures,
@@ -96,7 +86,9 @@ impl Init {
 
     /// The family, seen from the model where that is there.
     fn family(&self, printer: &Printer) -> anyhow::Result<Family> {
-        let said = self.family;
+        // The plain names are for any family.
+        let named = Some(self.preset.family).filter(|family| *family != Family::default());
+        let said = self.family.or(named);
         let seen = match Checkpoint::open(&self.model, None) {
             Ok(checkpoint) => checkpoint.family(),
             Err(CheckpointError::ConfigNeeded { family, .. }) => family,
@@ -118,7 +110,7 @@ impl Init {
         match said {
             Some(said) if said != seen => {
                 bail!(
-                    "{} is {seen}, not {said}; leave --family out",
+                    "{} is {seen}, not {said}; leave the family out",
                     self.model.display()
                 )
             }
@@ -144,6 +136,8 @@ fn notes(point: &StartingPoint) -> Vec<String> {
             "repeats from the folder's name: {}; the preset's would be {usual}",
             names.join(", ")
         ));
+    } else if *pictures > 0 {
+        notes.push(showings(point));
     }
     if *without_caption > 0 {
         notes.push(format!(
@@ -159,6 +153,23 @@ fn notes(point: &StartingPoint) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// What the preset's repeats come to.
+fn showings(point: &StartingPoint) -> String {
+    let train = point.preset.config().train;
+    let (pictures, repeats) = (
+        point.survey.pictures as u64,
+        u64::from(point.preset.repeats()),
+    );
+    let at_once = (train.batch_size.get() * train.accumulation.get()) as u64;
+    let steps = (pictures * repeats).div_ceil(at_once) * train.epochs;
+    format!(
+        "{pictures} pictures × {repeats} repeats × {} epochs / {at_once} at once: about {steps} steps, which show each picture {} times; \
+         fewer repeats make it shorter",
+        train.epochs,
+        repeats * train.epochs
+    )
 }
 
 /// `3 pictures have`, `1 picture has`.

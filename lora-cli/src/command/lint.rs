@@ -98,7 +98,7 @@ impl Lint {
 
     fn config(&self, subject: &Path) -> anyhow::Result<TrainConfig> {
         let mut config = if subject.is_dir() {
-            let mut config = TrainConfig::default();
+            let mut config = TrainConfig::default().with_overrides(&self.overrides)?;
             config.dataset.folders = vec![FolderConfig::new(subject)];
             config
         } else {

@@ -30,9 +30,9 @@ pub(crate) struct Presets {
     json: bool,
 }
 
-fn preset(name: &str) -> Result<Preset, String> {
-    let mut all = Preset::all();
-    all.find(|preset| preset.name() == name).ok_or_else(|| {
+/// The preset of that name, or which there are.
+pub(super) fn preset(name: &str) -> Result<Preset, String> {
+    Preset::named(name).ok_or_else(|| {
         let names: Vec<String> = Preset::all().map(Preset::name).collect();
         format!("there are {}", names.join(", "))
     })

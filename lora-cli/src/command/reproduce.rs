@@ -16,7 +16,7 @@ use crate::{
 const EXAMPLES: &str = "\
 Examples:
   lora reproduce output/cat
-  lora reproduce output/cat --output again --device cpu
+  lora reproduce output/cat --out again --device cpu
   lora reproduce output/cat --json | jq .equal
 
 Everything comes from the run folder's ledger.toml: settings, and digests of the pictures and of the
@@ -35,8 +35,8 @@ pub(crate) struct Reproduce {
     #[arg(value_name = "RUN_FOLDER")]
     folder: PathBuf,
     /// Where the second run goes; beside the first, with "-again" behind its name, when left out
-    #[arg(short, long, value_name = "FOLDER")]
-    output: Option<PathBuf>,
+    #[arg(short, long, visible_alias = "output", value_name = "FOLDER")]
+    out: Option<PathBuf>,
     // Not a doc comment: rustdoc takes the brackets for links.
     #[arg(
         long,
@@ -50,7 +50,7 @@ pub(crate) struct Reproduce {
 
 impl Reproduce {
     pub(crate) fn run(self, printer: &Printer) -> anyhow::Result<End> {
-        let again = self.output.unwrap_or_else(|| beside(&self.folder));
+        let again = self.out.unwrap_or_else(|| beside(&self.folder));
         let reproduction = Reproduction::open(&self.folder, &again, self.device)?;
         let config = reproduction.config().clone();
         printer.note(&format!("device: {}", config.train.device));

@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use crate::{
     cli::End, draw_arguments::DrawArguments, lora_argument::LoraArgument,
-    model_arguments::ModelArguments, printer::Printer,
+    model_arguments::ModelArguments, output_arguments::prepare, printer::Printer,
 };
 
 const EXAMPLES: &str = "\
@@ -137,6 +137,7 @@ impl Sample {
                 .extension()
                 .is_some_and(|extension| extension.eq_ignore_ascii_case("png"))
         {
+            prepare(&self.out, true)?;
             return Ok(vec![self.out.clone()]);
         }
         let last = last_number(&self.out).with_context(|| self.out.display().to_string())?;

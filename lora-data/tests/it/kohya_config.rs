@@ -23,6 +23,31 @@ fn refused(folder: &Folder, toml: &str) -> String {
 }
 
 #[test]
+fn what_the_file_leaves_out_is_the_run_s() {
+    let folder = Folder::new();
+    folder.captioned("one/a.png");
+    let mut config = config(
+        &folder,
+        "[[datasets]]\nshuffle_caption = false\n[[datasets.subsets]]\nimage_dir = 'one'\ncaption_extension = '.txt'\n",
+    );
+    config.caption.shuffle = true;
+    config.caption.keep_tokens = 2;
+    config.caption.prefix = "sks".to_owned();
+    config.caption.dropout = 0.25;
+    config.augment.flip = true;
+    let opened = ImageFolders::open(&config).unwrap();
+    let [subset] = opened.subsets() else {
+        panic!("one subset")
+    };
+    assert!(!subset.caption.shuffle && subset.augment.flip);
+    assert_eq!(
+        (subset.caption.keep_tokens, subset.caption.prefix.as_str()),
+        (2, "sks")
+    );
+    assert!((subset.caption.dropout - 0.25).abs() < 1e-9);
+}
+
+#[test]
 fn settings_come_from_the_nearest_level() {
     let folder = Folder::new();
     folder

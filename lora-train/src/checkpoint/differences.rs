@@ -37,7 +37,7 @@ pub enum Difference {
     },
     /// Pictures, captions, repeats or groups.
     Data,
-    /// The base model's files.
+    /// The base model's files, or the LoRA file that the run started from.
     Model,
 }
 
@@ -49,7 +49,9 @@ impl fmt::Display for Difference {
                 write!(f, "{key} was {}, is now {}", text(before), text(now))
             }
             Self::Data => f.write_str("pictures, captions or repeats are not what they were"),
-            Self::Model => f.write_str("the base model's files are not what they were"),
+            Self::Model => {
+                f.write_str("the base model's files, or that of lora.from, are not what they were")
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Checkpoints on the disk.
 
 use std::{
+    ffi::OsString,
     fs, io,
     io::Write as _,
     path::{Path, PathBuf},
@@ -75,9 +76,7 @@ pub(crate) fn write(
     step: u64,
     checkpoint: Checkpoint,
 ) -> Result<PathBuf, WriteError> {
-    let path = folder
-        .join(FOLDER)
-        .join(format!("step{step:08}.{EXTENSION}"));
+    let path = folder.join(FOLDER).join(file_name(step));
     let failed = |source| WriteError {
         path: path.clone(),
         source,
@@ -99,13 +98,38 @@ pub(crate) fn prune(folder: &Path, keep: u64) -> Result<(), WriteError> {
     if files.len() <= keep || read(&files[0]).is_err() {
         return Ok(());
     }
-    for path in &files[keep..] {
-        fs::remove_file(path).map_err(|source| WriteError {
-            path: path.clone(),
-            source,
-        })?;
-    }
-    Ok(())
+    files[keep..].iter().try_for_each(|path| remove(path))
+}
+
+/// The checkpoints of later steps: a way that a run left when it went on from an earlier one.
+pub(crate) fn later_than(folder: &Path, step: u64) -> Vec<PathBuf> {
+    let name = file_name(step);
+    let mut paths = newest_first(folder);
+    paths.retain(|path| path.file_name().is_some_and(|file| file > name.as_os_str()));
+    paths
+}
+
+/// Removes what [`later_than`] gave, except the checkpoint of this step.
+///
+/// # Errors
+/// [`WriteError`] with the file that cannot be removed.
+pub(crate) fn remove_others(paths: &[PathBuf], step: u64) -> Result<(), WriteError> {
+    let name = file_name(step);
+    let others = paths
+        .iter()
+        .filter(|path| path.file_name() != Some(name.as_os_str()) && path.exists());
+    others.into_iter().try_for_each(|path| remove(path))
+}
+
+fn remove(path: &Path) -> Result<(), WriteError> {
+    fs::remove_file(path).map_err(|source| WriteError {
+        path: path.to_path_buf(),
+        source,
+    })
+}
+
+fn file_name(step: u64) -> OsString {
+    format!("step{step:08}.{EXTENSION}").into()
 }
 
 /// A checkpoint with its path, if there is any, and why newer ones were passed over.

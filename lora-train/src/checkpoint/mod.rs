@@ -13,7 +13,7 @@ use lora_optim::{State, StateError};
 
 pub use differences::Difference;
 pub use files::{Resume, ResumeError};
-pub(crate) use files::{find, prune, write};
+pub(crate) use files::{find, later_than, prune, remove_others, write};
 pub(crate) use record::{MeterRecord, Record, Standing};
 pub(crate) use sources::Sources;
 

@@ -36,6 +36,9 @@ pub(crate) struct Standing {
     pub(crate) meter: MeterRecord,
     /// What the config's learning rates are multiplied by.
     pub(crate) rate_factor: f64,
+    /// Steps in a row, up to then, whose numbers went wrong.
+    #[serde(default)]
+    pub(crate) bad_in_a_row: u64,
 }
 
 /// What a meter has read and not yet told.
@@ -63,7 +66,8 @@ impl Record {
     }
 
     pub(super) fn to_tensor(&self) -> TensorData {
-        // TOML, whose numbers come back to the last bit; those of JSON may not. There is nothing in it that TOML lacks.
+        // TOML, whose numbers come back to the last bit; those of JSON may not. There is nothing in it that TOML lacks: paths that
+        // are no Unicode were refused with the plan.
         let text = toml::to_string(self).unwrap_or_default().into_bytes();
         let length = text.len();
         TensorData::new(text, [length])

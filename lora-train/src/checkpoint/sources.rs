@@ -19,10 +19,10 @@ const LOOKED_AT: u64 = 1 << 20;
 pub(crate) struct Sources {
     /// The config as TOML, with all its defaults and with absolute paths.
     pub(crate) config: String,
-    /// SHA-256 over the pictures, their captions, repeats and groups, in hexadecimal; of those too that are taken out of
+    /// SHA-256 over the pictures, their captions, repeats and groups, and the rules of groups from kohya's file, in hexadecimal; of those too that are taken out of
     /// them to measure by.
     pub(crate) data: String,
-    /// SHA-256 over sizes, beginnings and ends of the model's files.
+    /// SHA-256 over sizes, beginnings and ends of the model's files, and of the LoRA's that the run goes on from.
     pub(crate) model: String,
 }
 
@@ -37,14 +37,22 @@ impl Sources {
         let heldout = heldout.filter(|_| config.heldout.split.is_some());
         Ok(Self {
             config: config.absolute().to_toml(),
-            data: data_digest(data, heldout)?,
+            data: data_digest(config, data, heldout)?,
             model: model_digest(config),
         })
     }
 }
 
-fn data_digest(data: &dyn Dataset, heldout: Option<&dyn Dataset>) -> Result<String, DataError> {
+fn data_digest(
+    config: &TrainConfig,
+    data: &dyn Dataset,
+    heldout: Option<&dyn Dataset>,
+) -> Result<String, DataError> {
     let mut hash = Sha256::new();
+    if config.dataset.kohya.is_some() {
+        // The config names only the file that they are in.
+        hash.update(serde_json::to_vec(data.subsets()).unwrap_or_default());
+    }
     hash_pictures(data, &mut hash)?;
     if let Some(heldout) = heldout {
         hash.update("held out");
@@ -71,6 +79,7 @@ fn model_digest(config: &TrainConfig) -> String {
         Some(&config.model.path),
         config.model.vae.as_ref(),
         config.model.config.as_ref(),
+        config.lora.from.as_ref(),
     ];
     for path in paths.into_iter().flatten() {
         let _ = look_at(path, &mut hash);

@@ -15,6 +15,8 @@ pub struct OutputConfig {
     pub trigger: String,
     /// Epochs between two saved files.
     pub save_every_epochs: u64,
+    /// Steps between two files that are saved beside those of epochs; 0 means none.
+    pub save_every_steps: u64,
     /// Number format of the saved files.
     pub dtype: FileDtype,
     /// Leave tags, folder names and the base model's name out of the saved files.
@@ -33,6 +35,7 @@ impl Default for OutputConfig {
             name: "lora".to_owned(),
             trigger: String::new(),
             save_every_epochs: 1,
+            save_every_steps: 0,
             dtype: FileDtype::F16,
             private: false,
             comment: None,

@@ -54,12 +54,22 @@ impl TrainConfig {
         })?;
         let mut config = Self::parse(&text, path)?;
         config.resolve_paths(path.parent().unwrap_or(Path::new("")));
-        if overrides.is_empty() {
+        config.with_overrides(overrides)
+    }
+
+    /// This config with `overrides` of the form `section.key=value` applied, in order; their relative paths are from the working
+    /// directory.
+    ///
+    /// # Errors
+    /// [`ConfigError::Override`]; an unknown key comes with the nearest known one.
+    pub fn with_overrides(self, overrides: &[String]) -> Result<Self, ConfigError> {
+        let mut config = self;
+        let Some(first) = overrides.first() else {
             return Ok(config);
-        }
-        let mut table = toml::Table::try_from(&config).map_err(|error| ConfigError::Invalid {
-            path: path.to_path_buf(),
-            message: error.to_string(),
+        };
+        let mut table = toml::Table::try_from(&config).map_err(|error| ConfigError::Override {
+            given: first.clone(),
+            reason: error.to_string(),
         })?;
         for given in overrides {
             // Read anew after each, so that an error is laid at the right one's door.
@@ -137,6 +147,7 @@ impl TrainConfig {
             &mut self.dataset.kohya,
             &mut self.heldout.folder,
             &mut self.heldout.noise,
+            &mut self.lora.from,
             &mut self.model.config,
             &mut self.model.vae,
         ];

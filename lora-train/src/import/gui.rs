@@ -387,7 +387,10 @@ fn field(importer: &mut Importer, key: &str, value: Value) {
             "it is for other models than Stable Diffusion 1, 2 and XL",
         );
     } else if key == "multi_gpu" && !values::is_off(&given.value) {
-        importer.not_supported(&given, "a run uses one device");
+        importer.not_supported(
+            &given,
+            "name the devices in train.device and train.more_devices",
+        );
     } else if key == "multi_gpu" || OF_THE_PAGE.contains(&key) {
         importer.not_needed(
             &given,

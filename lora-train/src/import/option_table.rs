@@ -25,7 +25,7 @@ pub(super) enum Rule {
 
 use Rule::{Choice, Count, Elsewhere, Flag, NotNeeded, NotSupported, Number, Strength, Text};
 
-const ONE_DEVICE: &str = "a run uses one device";
+const ONE_DEVICE: &str = "name the devices in train.device and train.more_devices";
 const NO_UPLOADS: &str = "nothing is uploaded; the files lie in output.folder";
 const LOGS: &str = "every run writes metrics.jsonl, metrics.csv, tensorboard/, loss.png and index.html to output.folder";
 const LOADER: &str = "pictures are loaded without such a setting";
@@ -177,13 +177,10 @@ pub(super) const RULES: &[(&str, Rule)] = &[
     ("network_alpha", Elsewhere),
     ("network_dropout", Elsewhere),
     ("network_args", Elsewhere),
-    (
-        "network_weights",
-        NotSupported("training starts from fresh adapters, not from a LoRA file"),
-    ),
+    ("network_weights", Text("lora.from")),
     (
         "dim_from_weights",
-        NotSupported("training starts from fresh adapters, not from a LoRA file"),
+        NotSupported("set lora.rank to that of the file, which `lora inspect` tells"),
     ),
     ("network_train_unet_only", Elsewhere),
     ("network_train_text_encoder_only", Elsewhere),
@@ -321,7 +318,7 @@ pub(super) const RULES: &[(&str, Rule)] = &[
     ("output_name", Elsewhere),
     ("save_precision", Choice("output.dtype", PRECISIONS)),
     ("save_every_n_epochs", Elsewhere),
-    ("save_every_n_steps", NotSupported(EPOCHS_ONLY)),
+    ("save_every_n_steps", Count("output.save_every_steps")),
     ("save_n_epoch_ratio", NotSupported(EPOCHS_ONLY)),
     ("save_last_n_epochs", NotSupported(KEEPS_FILES)),
     ("save_last_n_steps", NotSupported(KEEPS_FILES)),
@@ -359,12 +356,7 @@ pub(super) const RULES: &[(&str, Rule)] = &[
     ("sample_every_n_epochs", Elsewhere),
     ("sample_prompts", Elsewhere),
     ("sample_sampler", Elsewhere),
-    (
-        "sample_at_first",
-        NotSupported(
-            "the first previews come after preview.every steps; `lora sample` draws without a LoRA",
-        ),
-    ),
+    ("sample_at_first", Flag("preview.at_start")),
     (
         "validation_seed",
         NotSupported("which pictures heldout.split takes depends on train.seed"),

@@ -28,7 +28,17 @@ pub(super) fn read(importer: &mut Importer) {
         }
     }
     if let Some(given) = epochs {
-        importer.not_supported(&given, "previews come every so many steps: preview.every");
+        match values::whole(&given.value) {
+            // As there, they go before steps.
+            Some(every) => {
+                let settings = [
+                    ("preview.every_epochs", every.into()),
+                    ("preview.every", 0.into()),
+                ];
+                importer.map(&given, settings);
+            }
+            None => importer.not_a(&given, "a whole number"),
+        }
     }
     if has_prompts && !is_drawn {
         importer.default_of_kohya("sample_every_n_steps", [("preview.every", 0.into())]);

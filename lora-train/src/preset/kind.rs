@@ -34,6 +34,11 @@ impl Preset {
         })
     }
 
+    /// The one of that name, if there is any.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::all().find(|preset| preset.name() == name)
+    }
+
     /// Its name, such as `portrait`, `anime-sdxl` or `landscape-sdxl-low-memory`.
     pub fn name(self) -> String {
         let family = match self.family {
@@ -94,6 +99,8 @@ fn sdxl(config: &mut TrainConfig) {
         ..BucketConfig::default()
     });
     config.model.offload = true;
+    // Two pictures of 1024 pixels keep more for the backward pass than the UNet itself takes.
+    config.train.gradient_checkpointing = ActivationCheckpointing::Block;
     // It takes layers of its own whatever this is.
     config.model.clip_skip = TrainConfig::default().model.clip_skip;
     // "Highly recommended": training two text encoders goes where one does not expect it (sd-scripts, docs/train_SDXL-en.md).

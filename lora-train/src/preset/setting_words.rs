@@ -282,6 +282,11 @@ pub(super) const SETTINGS: &[SettingWords] = &[
         "epochs between two saved files",
     ),
     says(
+        "output.save_every_steps",
+        Silent,
+        "steps between two files that are saved beside those of epochs; 0 means none",
+    ),
+    says(
         "output.dtype",
         Offered,
         "number format of the saved files: `\"f16\"`, `\"bf16\"` or `\"f32\"`",
@@ -295,6 +300,11 @@ pub(super) const SETTINGS: &[SettingWords] = &[
         "preview.every",
         Shown,
         "steps between two previews; 0 means none",
+    ),
+    says(
+        "preview.every_epochs",
+        Example("1"),
+        "draw after so many epochs as well",
     ),
     says(
         "preview.prompts",

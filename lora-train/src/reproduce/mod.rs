@@ -154,8 +154,9 @@ impl Reproduction {
         }
         let mut config = TrainConfig::parse(&ledger.sources.config, &folder.join("ledger.toml"))?;
         again.clone_into(&mut config.output.folder);
+        config.output.overwrite = false;
         // They would be the same pictures, and move nothing.
-        config.preview.every = 0;
+        config.preview.prompts.clear();
         if let Some(device) = device {
             config.train.device = device;
         }

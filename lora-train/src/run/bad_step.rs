@@ -15,7 +15,6 @@ impl Run<'_> {
         timesteps: Vec<usize>,
     ) -> Result<(), TrainError> {
         self.bad_in_a_row += 1;
-        self.outcome.skipped += 1;
         let shown = batches.iter().flatten();
         let entries = self.data.entries();
         let bad = BadStep {
@@ -32,11 +31,11 @@ impl Run<'_> {
         self.learner.discard();
         self.tell(&Event::Skipped(&bad))?;
         if self.bad_in_a_row < self.config.train.max_bad_steps {
+            self.outcome.skipped += 1;
             return Ok(());
         }
-        if self.outcome.steps > 0 {
-            self.put_down()?;
-        }
+        // Whoever goes on has looked at them.
+        self.bad_in_a_row = 0;
         Err(TrainError::BadSteps { bad: Box::new(bad) })
     }
 }

@@ -15,7 +15,10 @@ impl Run<'_> {
             return Ok(());
         }
         let checkpoint = self.checkpoint()?;
-        checkpoint::write(self.folder.path(), self.outcome.steps, checkpoint)?;
+        let step = self.outcome.steps;
+        checkpoint::write(self.folder.path(), step, checkpoint)?;
+        self.put_down_at = step;
+        checkpoint::remove_others(&std::mem::take(&mut self.left_way), step)?;
         checkpoint::prune(self.folder.path(), keep)?;
         Ok(())
     }
@@ -33,6 +36,7 @@ impl Run<'_> {
             logs: self.folder.log_lengths()?,
             meter: self.meter.record_of(),
             rate_factor: self.rate_factor,
+            bad_in_a_row: self.bad_in_a_row,
         };
         let [params, optimizer, ema] = self.learner.states();
         Ok(Checkpoint {
@@ -66,8 +70,11 @@ impl Run<'_> {
         self.outcome = Outcome {
             stopped: false,
             ended_early: false,
-            ..standing.outcome
+            ..standing.outcome.seen_in(self.folder.path())
         };
+        self.left_way = checkpoint::later_than(self.folder.path(), self.outcome.steps);
+        self.put_down_at = self.outcome.steps;
+        self.bad_in_a_row = standing.bad_in_a_row;
         self.ledger.started_at = standing.started_at;
         let ledger = self.ledger.clone();
         self.ledger = ledger.going_on(self.folder.path(), self.outcome.steps);

@@ -36,7 +36,7 @@ impl MeasuredTimes {
         })?;
         let readying = seconds(started.elapsed());
         let steps = run.time_steps(steps)?;
-        let draws = run.config.preview.every > 0 && !run.prompts.is_empty();
+        let draws = run.config.preview.is_on();
         let previews = draws.then(|| time(|| run.draw_previews())).transpose()?;
         let measures = run.heldout.is_some();
         let heldout = measures.then(|| time(|| run.measure())).transpose()?;

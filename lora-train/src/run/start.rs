@@ -1,20 +1,20 @@
 //! Everything that comes before the first step.
 
-use std::time::Instant;
+use std::{path::Path, time::Instant};
 
 use burn::tensor::Device;
 use lora_core::{
     BaseModel,
     adapter::{self, Injected},
+    lora_file::LoraFile,
 };
-use lora_data::Dataset;
 
 use super::{
     Run,
     going_on::{Opened, open},
 };
 use crate::{
-    DrawSettings, Event, Feed, Flow, Handle, Learner, Observer, Outcome, PlanError, Prompt, Resume,
+    DrawSettings, EncodedOnce, Feed, Learner, Observer, Outcome, PlanError, Prompt, Resume,
     RunOrigin, TrainError, Trainer,
     checkpoint::Sources,
     choosing::Chooser,
@@ -25,7 +25,6 @@ use crate::{
     learning_rates::{learning_rates, part_rates},
     meter::Meter,
     reproduce::Ledger,
-    trainer::varies,
 };
 
 impl<'a> Run<'a> {
@@ -68,15 +67,21 @@ impl<'a> Run<'a> {
         let sources = Sources::of(&config, data.as_ref(), heldout.as_deref())?;
         let (folder, checkpoint) = open(&config, resume.as_ref(), &sources)?;
         let pictures = (data.as_ref(), heldout.as_deref());
-        let (frozen, stopping) = cached(&config, pictures, &model, &device, (observer, &handle))?;
-        let chooser = || Chooser::of(&config, data.as_ref(), heldout.as_deref());
-        let chooser = if stopping { None } else { chooser()? };
         let Frozen {
             latents,
-            heldout,
+            heldout: heldout_loss,
             texts,
+            stopped: stopping,
             ..
-        } = frozen;
+        } = Frozen::compute(
+            &config,
+            pictures,
+            &model,
+            &device,
+            (&mut *observer, &handle),
+        )?;
+        let chooser = || Chooser::of(&config, data.as_ref(), heldout.as_deref());
+        let chooser = if stopping { None } else { chooser()? };
         let mut facts = facts(&config, data.as_ref(), &model, &plan, hashes_of);
         if let Some(other) = &times_of {
             facts.training_started_at = other.started_at;
@@ -98,9 +103,8 @@ impl<'a> Run<'a> {
         let keys = model.factors();
         let rates = learning_rates(&config.train, spec.freeze_down, keys.keys(), &modules);
         if config.model.offload {
-            // Views that change from showing to showing are encoded when they come up.
             for model in replicas.iter_mut().chain([&mut model]) {
-                release(model, !varies(data.as_ref()), texts.is_some());
+                release(model, plan.encoded_once);
             }
             device.memory_cleanup();
         }
@@ -127,7 +131,7 @@ impl<'a> Run<'a> {
             device,
             data,
             folder,
-            heldout,
+            heldout: heldout_loss,
             chooser,
             objective,
             schedule,
@@ -138,6 +142,9 @@ impl<'a> Run<'a> {
             position: (1, 0),
             bad_in_a_row: 0,
             rate_factor: 1.0,
+            left_way: Vec::new(),
+            put_down_at: 0,
+            drawn_at: None,
             started: Instant::now(),
             before: 0.0,
         };
@@ -148,29 +155,6 @@ impl<'a> Run<'a> {
     }
 }
 
-/// What the frozen networks say, told picture by picture, and whether it was stopped on the way.
-fn cached(
-    config: &TrainConfig,
-    (data, heldout): (&dyn Dataset, Option<&dyn Dataset>),
-    model: &BaseModel,
-    device: &Device,
-    (observer, handle): (&mut dyn Observer, &Handle),
-) -> Result<(Frozen, bool), TrainError> {
-    let total = data.entries().len();
-    let mut stopping = false;
-    let told = |done, found| {
-        let flow = observer.on_event(&Event::Cached { done, found, total });
-        stopping |= flow.is_break() || handle.is_stopping();
-        if stopping {
-            Flow::Break(())
-        } else {
-            Flow::Continue(())
-        }
-    };
-    let frozen = Frozen::compute(config, data, heldout, model, device, told)?;
-    Ok((frozen, stopping))
-}
-
 /// The previews' prompts, which were checked with the plan.
 fn previews(config: &TrainConfig) -> Vec<Prompt> {
     let prompts = config.preview.prompts.iter();
@@ -179,11 +163,11 @@ fn previews(config: &TrainConfig) -> Vec<Prompt> {
 }
 
 /// Frees what is not needed while training and can be read again.
-fn release(model: &mut BaseModel, vae: bool, text: bool) {
-    if vae {
+fn release(model: &mut BaseModel, encoded_once: EncodedOnce) {
+    if encoded_once.pictures {
         model.vae.release();
     }
-    if text {
+    if encoded_once.captions {
         model.text.release();
     }
 }
@@ -209,7 +193,29 @@ fn inject(
             "no part of this model that lora.targets names has a learning rate above 0".to_owned();
         return Err(refused(problem));
     }
+    if let Some(path) = &config.lora.from {
+        take_over(model, path, device)?;
+    }
     Ok(sum)
+}
+
+/// Goes on from the matrices of a file.
+fn take_over(model: &mut BaseModel, path: &Path, device: &Device) -> Result<(), TrainError> {
+    let file = LoraFile::read_any(path)?;
+    let left = adapter::take_over(&mut model.networks(), &file, device)?;
+    let (all, path) = (file.names().count(), path.display());
+    if left.len() == all {
+        return Err(refused(format!(
+            "lora.from: {path} has no module for a layer that this run trains"
+        )));
+    }
+    if let Some(first) = left.first() {
+        tracing::warn!(
+            "lora.from: {} of {path}'s {all} modules are of layers that this run does not train and will not be in its files, such as {first}",
+            left.len()
+        );
+    }
+    Ok(())
 }
 
 fn refused(problem: String) -> TrainError {

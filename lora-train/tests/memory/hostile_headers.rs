@@ -2,7 +2,12 @@
 
 use std::{fs, path::Path};
 
-use lora_core::{lora_file::LoraFile, weights::Checkpoint};
+use burn::tensor::TensorData;
+use lora_core::{
+    lora_file::{LoraFile, LycorisModule},
+    lora_tools::Norms,
+    weights::Checkpoint,
+};
 
 use crate::HEAP;
 
@@ -78,6 +83,43 @@ pub fn take_little_memory() {
     for bytes in boasts() {
         fs::write(&path, bytes).unwrap();
         read(&path, 1 << 20);
+    }
+}
+
+/// A layer that would have gigabytes, of which the file has thin factors: its norm is told without making it.
+pub fn norms_of_large_layers_take_little_memory() {
+    const SIDE: usize = 12_000;
+    let part = |shape: [usize; 2]| TensorData::ones::<f32, _>(shape);
+    let parts: [&[(&'static str, [usize; 2])]; 2] = [
+        &[
+            ("lokr_w1", [1, 1]),
+            ("lokr_w2_a", [SIDE, 1]),
+            ("lokr_w2_b", [1, SIDE]),
+        ],
+        &[
+            ("hada_w1_a", [SIDE, 1]),
+            ("hada_w1_b", [1, SIDE]),
+            ("hada_w2_a", [SIDE, 1]),
+            ("hada_w2_b", [1, SIDE]),
+        ],
+    ];
+    for parts in parts {
+        let parts = parts.iter().map(|&(name, shape)| (name, part(shape)));
+        let module = LycorisModule {
+            parts: parts.collect(),
+            alpha: 1.0,
+        };
+        let file = LoraFile {
+            lycoris: [("lora_unet_a".to_owned(), module)].into(),
+            ..LoraFile::default()
+        };
+        HEAP.reset_peak_usage();
+        let before = HEAP.current_usage();
+        let total = Norms::of(&file).total();
+        let taken = HEAP.peak_usage() - before;
+        // A square of ones: its norm is its side.
+        assert!((total / SIDE as f64 - 1.0).abs() < 1e-3, "{total}");
+        assert!(taken < LIMIT, "{taken} bytes");
     }
 }
 

@@ -33,6 +33,7 @@ fn project(path: &str) -> PathBuf {
 fn loading_needs_the_model_and_training_does_not_grow_and_grids_stay_small() {
     what_was_in_ram_is_seen();
     hostile_headers::take_little_memory();
+    hostile_headers::norms_of_large_layers_take_little_memory();
     loading_peaks_below_one_tensor_beyond_the_model();
     two_hundred_steps_end_where_twenty_did();
     grid::two_thousand_cells_need_the_memory_of_a_few();

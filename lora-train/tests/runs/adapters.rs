@@ -1,12 +1,12 @@
 //! Runs with each form of adapters.
 
-use std::{collections::BTreeMap, ops::ControlFlow, path::Path};
+use std::{collections::BTreeMap, fs, ops::ControlFlow, path::Path};
 
 use burn::tensor::{Device, Tensor};
 use lora_core::{
     BaseModel, ModelSource,
-    adapter::LoraSpec,
-    lora_file::{AdapterKind, LoraFile},
+    adapter::{LoraSpec, SpecError},
+    lora_file::{AdapterKind, FileDtype, LoraFile},
     lora_tools::Norms,
 };
 use lora_train::{Event, TrainError, Trainer, config::TrainConfig};
@@ -122,6 +122,58 @@ fn a_start_at_principal_components_saves_what_was_learnt_at_twice_the_rank() {
     // As far as three steps at this rate go, and not as far as the weights themselves.
     let total = Norms::of(&file).total();
     assert!((1e-3..10.0).contains(&total), "{total}");
+}
+
+/// At a rate of next to nothing the second run's files change what the first one's do, whatever its alpha.
+#[test]
+fn a_run_goes_on_from_the_matrices_of_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = folder.path().join("first.safetensors");
+    for lora in [
+        "",
+        "algorithm = 'loha'",
+        "algorithm = 'lokr'",
+        "dora = true",
+    ] {
+        let mut config = with(folder.path(), lora);
+        config.output.dtype = FileDtype::F32;
+        let file = trained(&config);
+        fs::copy(config.output.folder.join("thing.safetensors"), &first).unwrap();
+        config.lora.from = Some(first.clone());
+        config.lora.alpha = 1.0;
+        (config.train.unet_lr, config.train.text_lr) = (1e-12, 1e-12);
+        let again = trained(&config);
+        let (before, after) = (Norms::of(&file), Norms::of(&again));
+        assert!(before.total() > 1e-3 && before.modules.len() == after.modules.len());
+        for (before, after) in before.modules.iter().zip(&after.modules) {
+            assert_eq!(before.module, after.module);
+            let off = (before.norm - after.norm).abs() / before.norm;
+            assert!(off < 1e-5, "{lora}: {} {off:e}", before.module);
+        }
+        for (key, before) in end(&file)
+            .into_iter()
+            .filter(|(key, _)| key.ends_with("lora_down.weight"))
+        {
+            let after = &end(&again)[&key];
+            let off = before
+                .iter()
+                .zip(after)
+                .map(|(one, other)| (one - other).abs());
+            assert!(off.fold(0.0, f32::max) < 1e-9, "{lora}: {key}");
+        }
+
+        config.lora.rank = 3;
+        let refused = Trainer::open(config)
+            .unwrap()
+            .run(&mut |_: &Event<'_>| ControlFlow::Continue(()));
+        assert!(
+            matches!(
+                refused,
+                Err(TrainError::Spec(SpecError::OtherAdapter { .. }))
+            ),
+            "{refused:?}"
+        );
+    }
 }
 
 #[test]

@@ -9,9 +9,11 @@ use lora_data::{
     BucketConfig, Dataset, FolderConfig, ImageFolders, MaskConfig, MaskSource, View, epoch_plan,
 };
 use lora_train::{
-    Batch, BatchText, Denoising, EpochListing, Event, Feed, FeedAt, LatentCache, Objective, Plan,
-    Trainer, config::TrainConfig,
+    Batch, BatchText, Denoising, Difference, EpochListing, Event, Feed, FeedAt, LatentCache,
+    Objective, Plan, ResumeError, TrainError, Trainer, config::TrainConfig,
 };
+
+use crate::resume::{LATEST, run_until};
 
 fn picture(path: &Path, (width, height): (u32, u32), tint: u8) {
     fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -378,8 +380,8 @@ fn files_tell_the_settings_of_kohyas_dataset_config() {
     config.dataset.folders.clear();
     config.dataset.buckets = None;
     config.dataset.kohya = Some(folder.path().join("set.toml"));
-    fs::write(folder.path().join("set.toml"), kohya).unwrap();
-    let (_, _, file) = trained(config, "kohya");
+    fs::write(folder.path().join("set.toml"), &kohya).unwrap();
+    let (_, _, file) = trained(config.clone(), "kohya");
     let told = |key: &str| file.metadata[key].as_str();
     assert_eq!(
         [
@@ -391,4 +393,18 @@ fn files_tell_the_settings_of_kohyas_dataset_config() {
         ["True", "32", "True", "1"]
     );
     assert!(told("ss_bucket_info").contains("resolution"));
+
+    // The file's rules are part of what a run is made from, though the config has only its name.
+    let edited = kohya.replace("keep_tokens = 1", "keep_tokens = 2");
+    fs::write(folder.path().join("set.toml"), edited).unwrap();
+    config.output.folder = folder.path().join("kohya");
+    let goes_on = || run_until(&config, Some(LATEST), u64::MAX);
+    let refused = goes_on().unwrap_err();
+    assert!(
+        matches!(&refused, TrainError::Resume(ResumeError::Changed { differences, .. })
+            if differences[..] == [Difference::Data]),
+        "{refused}"
+    );
+    fs::write(folder.path().join("set.toml"), kohya).unwrap();
+    goes_on().unwrap();
 }

@@ -327,6 +327,85 @@ fn only_so_many_checkpoints_stay_and_broken_ones_are_passed_over() {
     assert!(!folder.path().join("none/checkpoints").exists());
 }
 
+/// Whoever goes on from an earlier checkpoint leaves the way that led on from it.
+#[test]
+fn going_on_from_an_earlier_checkpoint_leaves_the_later_ones_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = varied(folder.path(), "kind = 'adamw'");
+    run_until(&config, None, 5).unwrap();
+    let first = checkpoints(&config)[0].clone();
+    let from = Resume {
+        from: Some(first),
+        ..LATEST
+    };
+    config.checkpoint.keep = 2;
+    assert_eq!(run_until(&config, Some(from), 3).unwrap().steps, 3);
+    let names = |config: &TrainConfig| -> Vec<String> {
+        let paths = checkpoints(config).into_iter();
+        let names = paths.map(|path| path.file_name().unwrap().to_owned());
+        names.map(|name| name.into_string().unwrap()).collect()
+    };
+    assert_eq!(names(&config), ["step00000002.state", "step00000003.state"]);
+    // So that the latest is the latest of the new way.
+    assert_eq!(run_until(&config, Some(LATEST), 4).unwrap().steps, 4);
+}
+
+/// Killed, or out of disk, while the first file of an epoch was being made.
+#[test]
+fn there_is_something_to_go_on_from_before_the_first_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = varied(folder.path(), "kind = 'adamw'");
+    config.checkpoint.every = 0;
+    let refuses = |event: &Event<'_>| match event {
+        Event::Saved { .. } => panic!("killed"),
+        _ => ControlFlow::Continue(()),
+    };
+    let killed = std::panic::catch_unwind(|| {
+        let trainer = Trainer::open(config.clone()).unwrap();
+        trainer.run(&mut |event: &Event<'_>| refuses(event))
+    });
+    assert!(killed.is_err());
+    assert!(
+        config
+            .output
+            .folder
+            .join("thing-000001.safetensors")
+            .is_file()
+    );
+    let outcome = run_until(&config, Some(LATEST), u64::MAX).unwrap();
+    assert_eq!((outcome.steps, outcome.files.len()), (6, 3));
+    let right = in_folder(&config, &folder.path().join("right"));
+    run_until(&right, None, u64::MAX).unwrap();
+    assert_eq!(files(&config), files(&right));
+}
+
+/// A preview that cannot be written, say: what was learnt before is not lost.
+#[test]
+fn a_run_that_fails_on_the_way_puts_down_what_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = varied(folder.path(), "kind = 'adamw'");
+    config.checkpoint.every = 0;
+    config.preview.every = 1;
+    config.preview.prompts = vec!["a cat".to_owned()];
+    config.preview.steps = 1;
+    // A folder stands where the first preview is to go.
+    let taken = config.output.folder.join("previews/step00000001-0.png");
+    let failed = Trainer::open(config.clone())
+        .unwrap()
+        .run(&mut |event: &Event<'_>| {
+            if matches!(event, Event::Started { .. }) {
+                fs::create_dir(&taken).unwrap();
+            }
+            ControlFlow::Continue(())
+        });
+    assert!(matches!(failed, Err(TrainError::Write(_))), "{failed:?}");
+    fs::remove_dir(taken).unwrap();
+    let outcome = run_until(&config, Some(LATEST), 2).unwrap();
+    assert_eq!(outcome.steps, 2);
+    let names: Vec<_> = checkpoints(&config);
+    assert!(names[0].ends_with("step00000001.state"), "{names:?}");
+}
+
 #[test]
 fn another_config_or_dataset_is_refused_with_what_differs_unless_it_is_allowed() {
     let folder = tempfile::tempdir().unwrap();

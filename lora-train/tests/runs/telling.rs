@@ -3,7 +3,8 @@
 use std::{collections::BTreeMap, fs, ops::ControlFlow, path::Path};
 
 use lora_train::{
-    EVENT_FORMAT, Event, RunRecord, StepReport, TIMESTEP_BINS, Trainer, config::TrainConfig,
+    EVENT_FORMAT, Event, FilePlan, Plan, RunRecord, StepReport, TIMESTEP_BINS, Trainer,
+    config::TrainConfig,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -41,6 +42,44 @@ pub(crate) fn table(config: &TrainConfig) -> Vec<BTreeMap<String, f64>> {
         named.map(cell).collect()
     };
     rows.map(row).collect()
+}
+
+/// Before the first step, at the ends of epochs, in between; and the plan knows it, the files to the byte.
+#[test]
+fn previews_and_files_come_when_they_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path());
+    config.preview.every = 4;
+    config.preview.every_epochs = 2.try_into().ok();
+    config.preview.at_start = true;
+    config.preview.prompts.truncate(1);
+    config.output.save_every_steps = 2;
+    // The fourth step ends an epoch.
+    config.train.epochs = 4;
+    config.dataset.folders[0].repeats = Some(1);
+    let plan = Plan::open(&config).unwrap();
+    let files = FilePlan::open(&config, &plan).unwrap();
+    run(config.clone(), &mut |_| ControlFlow::Continue(()));
+    let out = &config.output.folder;
+    let mut names: Vec<String> = fs::read_dir(out.join("previews"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let steps = [
+        "step00000000-0.png",
+        "step00000004-0.png",
+        "step00000008-0.png",
+    ];
+    assert_eq!(names, steps);
+    assert_eq!(files.previews.count, steps.len() as u64);
+    let planned = files.lora_files.iter();
+    for file in planned.clone() {
+        let bytes = fs::metadata(out.join(&file.name)).unwrap().len();
+        assert_eq!(bytes, file.bytes, "{}", file.name.display());
+    }
+    let of_steps = planned.filter(|file| file.name.to_string_lossy().contains("-step"));
+    assert_eq!(of_steps.count(), 4);
 }
 
 #[test]
