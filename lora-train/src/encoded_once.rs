@@ -32,7 +32,8 @@ impl EncodedOnce {
             (offload && !self.captions && !config.trains_text(), text),
         ]
         .into_iter()
-        .filter_map(|(holds, note)| holds.then(|| note.to_owned()))
+        .filter(|(holds, _)| *holds)
+        .map(|(_, note)| note.to_owned())
         .collect()
     }
 }

@@ -161,7 +161,7 @@ impl Run<'_> {
 
     /// Draws all preview prompts after the last step, unless that was just done.
     pub(crate) fn preview_last(&mut self) -> Result<(), TrainError> {
-        if self.drawn_at == Some(self.outcome.steps) {
+        if self.marks.drawn_at == Some(self.outcome.steps) {
             return Ok(());
         }
         self.preview()
@@ -169,7 +169,7 @@ impl Run<'_> {
 
     /// Draws all preview prompts with the present adapters.
     pub(crate) fn preview(&mut self) -> Result<(), TrainError> {
-        self.drawn_at = Some(self.outcome.steps);
+        self.marks.drawn_at = Some(self.outcome.steps);
         let pictures = self.draw_previews()?;
         for (index, picture) in pictures.iter().enumerate() {
             let step = self.outcome.steps;

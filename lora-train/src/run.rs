@@ -63,6 +63,13 @@ pub(crate) struct Run<'a> {
     position: (u64, usize),
     /// What the config's learning rates are multiplied by.
     rate_factor: f64,
+    pub(crate) marks: Marks,
+    started: Instant,
+}
+
+/// What a run remembers of its way beside what its outcome tells.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
     /// Steps in a row, up to now, whose numbers went wrong.
     bad_in_a_row: u64,
     /// Checkpoints of later steps than the one that the run went on from, which go when it has put down one of its own.
@@ -71,9 +78,8 @@ pub(crate) struct Run<'a> {
     put_down_at: u64,
     /// The step of the last previews.
     pub(crate) drawn_at: Option<u64>,
-    started: Instant,
     /// Seconds that the run took before it went on.
-    before: f64,
+    seconds_before: f64,
 }
 
 impl Run<'_> {
@@ -81,7 +87,7 @@ impl Run<'_> {
     pub(crate) fn train(mut self) -> Result<Outcome, TrainError> {
         let trained = self.train_on();
         if trained.is_err()
-            && self.outcome.steps > self.put_down_at
+            && self.outcome.steps > self.marks.put_down_at
             && let Err(error) = self.put_down()
         {
             tracing::warn!("no checkpoint of step {}: {error}", self.outcome.steps);
@@ -223,7 +229,7 @@ impl Run<'_> {
                 let timesteps = passes.into_iter().flat_map(|pass| pass.timesteps);
                 return self.skip(numbers, batches, timesteps.collect());
             }
-            self.bad_in_a_row = 0;
+            self.marks.bad_in_a_row = 0;
         }
         let rates = self.present_rates(self.outcome.steps);
         self.learner.update(&rates)?;

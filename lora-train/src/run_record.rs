@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn events_become_curve_and_strip() {
+    fn events_become_curves() {
         let folder = tempfile::tempdir().expect("a folder");
         let (mut record, mut log) = (RunRecord::default(), String::new());
         let mut note = |event: &Event<'_>| {
@@ -300,22 +300,6 @@ mod tests {
                 sha256: name,
             });
         }
-        std::fs::create_dir(folder.path().join(PREVIEWS)).expect("a folder");
-        let path = |step: u64, prompt: usize| {
-            let name = format!("{step}-{prompt}.png");
-            folder.path().join(PREVIEWS).join(name)
-        };
-        for step in [10, 20] {
-            for prompt in 0..2 {
-                let image = path(step, prompt);
-                RgbImage::new(4, 4).save(&image).expect("a picture");
-                note(&Event::Sampled {
-                    step,
-                    prompt,
-                    image: &image,
-                });
-            }
-        }
         // A run that goes on knows what was before from its log, of which the last line may be torn.
         let mut again = RunRecord::default();
         again.note_log(&format!("{log}{{\"event\":\"step"));
@@ -344,6 +328,25 @@ mod tests {
         assert_eq!(record.files()[1].name, Path::new("a.safetensors"));
         assert_eq!(record.curve().heldout, [(0, 0.2)]);
         assert_eq!(record.curve().saved, [(20, "a-000001".to_owned())]);
+    }
+
+    #[test]
+    fn previews_become_a_strip_wherever_the_folder_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut record = RunRecord::default();
+        std::fs::create_dir(folder.path().join(PREVIEWS)).expect("a folder");
+        for step in [10, 20] {
+            for prompt in 0..2 {
+                let name = format!("{step}-{prompt}.png");
+                let image = folder.path().join(PREVIEWS).join(name);
+                RgbImage::new(4, 4).save(&image).expect("a picture");
+                record.note(&Event::Sampled {
+                    step,
+                    prompt,
+                    image: &image,
+                });
+            }
+        }
         let frames = |folder: &Path, most: usize| -> Vec<_> {
             let strip = record.film_strip(folder, most);
             let frames = strip.frames.iter();

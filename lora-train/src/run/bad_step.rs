@@ -14,12 +14,12 @@ impl Run<'_> {
         batches: &[Vec<Exposure>],
         timesteps: Vec<usize>,
     ) -> Result<(), TrainError> {
-        self.bad_in_a_row += 1;
+        self.marks.bad_in_a_row += 1;
         let shown = batches.iter().flatten();
         let entries = self.data.entries();
         let bad = BadStep {
             step: self.outcome.steps + 1,
-            in_a_row: self.bad_in_a_row,
+            in_a_row: self.marks.bad_in_a_row,
             loss: loss.to_string(),
             grad_norm: grad_norm.to_string(),
             layer: self.learner.broken_gradient().map(str::to_owned),
@@ -30,12 +30,12 @@ impl Run<'_> {
         };
         self.learner.discard();
         self.tell(&Event::Skipped(&bad))?;
-        if self.bad_in_a_row < self.config.train.max_bad_steps {
+        if self.marks.bad_in_a_row < self.config.train.max_bad_steps {
             self.outcome.skipped += 1;
             return Ok(());
         }
         // Whoever goes on has looked at them.
-        self.bad_in_a_row = 0;
+        self.marks.bad_in_a_row = 0;
         Err(TrainError::BadSteps { bad: Box::new(bad) })
     }
 }

@@ -17,8 +17,8 @@ impl Run<'_> {
         let checkpoint = self.checkpoint()?;
         let step = self.outcome.steps;
         checkpoint::write(self.folder.path(), step, checkpoint)?;
-        self.put_down_at = step;
-        checkpoint::remove_others(&std::mem::take(&mut self.left_way), step)?;
+        self.marks.put_down_at = step;
+        checkpoint::remove_others(&std::mem::take(&mut self.marks.left_way), step)?;
         checkpoint::prune(self.folder.path(), keep)?;
         Ok(())
     }
@@ -36,7 +36,7 @@ impl Run<'_> {
             logs: self.folder.log_lengths()?,
             meter: self.meter.record_of(),
             rate_factor: self.rate_factor,
-            bad_in_a_row: self.bad_in_a_row,
+            bad_in_a_row: self.marks.bad_in_a_row,
         };
         let [params, optimizer, ema] = self.learner.states();
         Ok(Checkpoint {
@@ -49,7 +49,7 @@ impl Run<'_> {
 
     /// Seconds that the run has taken, those before it went on included.
     pub(super) fn seconds(&self) -> f64 {
-        self.before + self.started.elapsed().as_secs_f64()
+        self.marks.seconds_before + self.started.elapsed().as_secs_f64()
     }
 
     /// Takes everything up where a checkpoint left it.
@@ -65,16 +65,16 @@ impl Run<'_> {
         self.meter.restore(standing.meter);
         self.position = (standing.epoch, standing.steps_of_epoch);
         self.facts.training_started_at = standing.started_at;
-        self.before = standing.outcome.seconds;
+        self.marks.seconds_before = standing.outcome.seconds;
         self.rate_factor = standing.rate_factor;
         self.outcome = Outcome {
             stopped: false,
             ended_early: false,
             ..standing.outcome.seen_in(self.folder.path())
         };
-        self.left_way = checkpoint::later_than(self.folder.path(), self.outcome.steps);
-        self.put_down_at = self.outcome.steps;
-        self.bad_in_a_row = standing.bad_in_a_row;
+        self.marks.left_way = checkpoint::later_than(self.folder.path(), self.outcome.steps);
+        self.marks.put_down_at = self.outcome.steps;
+        self.marks.bad_in_a_row = standing.bad_in_a_row;
         self.ledger.started_at = standing.started_at;
         let ledger = self.ledger.clone();
         self.ledger = ledger.going_on(self.folder.path(), self.outcome.steps);

@@ -10,7 +10,7 @@ use lora_core::{
 };
 
 use super::{
-    Run,
+    Marks, Run,
     going_on::{Opened, open},
 };
 use crate::{
@@ -89,23 +89,20 @@ impl<'a> Run<'a> {
         let ledger = Ledger::new(&config, sources.clone(), facts.training_started_at)
             .of_config_alone(from_config);
         let origin = RunOrigin::new(&config, &sources, facts.sd_model_hashes.as_ref(), &device);
-        let injected = inject(&mut model, &config, &device)?;
+        let injected = inject(&mut model, &config)?;
         for replica in &mut replicas {
-            let device = replica.unet.device();
-            inject(replica, &config, &device)?;
+            inject(replica, &config)?;
         }
-        for model in replicas.iter_mut().chain([&mut model]) {
-            let checkpointing = config.train.gradient_checkpointing;
-            model.unet.set_checkpointing(checkpointing);
-        }
+        let checkpointing = config.train.gradient_checkpointing;
+        let models = replicas.iter_mut().chain([&mut model]);
+        models.for_each(|model| model.unet.set_checkpointing(checkpointing));
         let spec = config.adapters();
         let modules = model.rate_factors(&spec);
-        let keys = model.factors();
-        let rates = learning_rates(&config.train, spec.freeze_down, keys.keys(), &modules);
+        let freeze_down = spec.freeze_down;
+        let rates = learning_rates(&config.train, freeze_down, model.factors().keys(), &modules);
         if config.model.offload {
-            for model in replicas.iter_mut().chain([&mut model]) {
-                release(model, plan.encoded_once);
-            }
+            let models = replicas.iter_mut().chain([&mut model]);
+            models.for_each(|model| release(model, plan.encoded_once));
             device.memory_cleanup();
         }
         let timesteps = model.scheduler.num_train_timesteps;
@@ -140,13 +137,9 @@ impl<'a> Run<'a> {
             sources,
             origin,
             position: (1, 0),
-            bad_in_a_row: 0,
             rate_factor: 1.0,
-            left_way: Vec::new(),
-            put_down_at: 0,
-            drawn_at: None,
+            marks: Marks::default(),
             started: Instant::now(),
-            before: 0.0,
         };
         if let Some(checkpoint) = checkpoint {
             run.go_on(checkpoint)?;
@@ -174,16 +167,13 @@ fn release(model: &mut BaseModel, encoded_once: EncodedOnce) {
 
 /// Puts fresh adapters into the parts that learn. One whose rate is 0 gets none, which of two text encoders may be the
 /// fate of one.
-fn inject(
-    model: &mut BaseModel,
-    config: &TrainConfig,
-    device: &Device,
-) -> Result<Injected, TrainError> {
+fn inject(model: &mut BaseModel, config: &TrainConfig) -> Result<Injected, TrainError> {
+    let device = model.unet.device();
     let (spec, rates) = (config.adapters(), part_rates(&config.train));
     let mut sum = Injected::default();
     for network in model.networks() {
         if rates.at(network.naming().prefix) > 0.0 {
-            let injected = adapter::inject(network, &spec, config.train.seed, device)?;
+            let injected = adapter::inject(network, &spec, config.train.seed, &device)?;
             sum.modules += injected.modules;
             sum.parameters += injected.parameters;
         }
@@ -194,7 +184,7 @@ fn inject(
         return Err(refused(problem));
     }
     if let Some(path) = &config.lora.from {
-        take_over(model, path, device)?;
+        take_over(model, path, &device)?;
     }
     Ok(sum)
 }
