@@ -16,6 +16,7 @@ use crate::{
     facts::{facts, now},
     learning_rates::part_rates,
     network_entries::network_entries,
+    run_folder::best_file,
     state_size::state_sizes,
 };
 
@@ -142,7 +143,7 @@ impl FilePlan {
             config.heldout.folder.is_some() || !plan.heldout.is_empty() || config.choose.similarity;
         let best = lora_files.last().filter(|_| is_measured);
         let best = best.map(|last| PlannedFile {
-            name: "best.safetensors".into(),
+            name: best_file(name).into(),
             bytes: last.bytes,
         });
         lora_files.push(PlannedFile {

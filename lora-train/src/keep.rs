@@ -9,7 +9,7 @@ use lora_core::lora_file::{ModelHashes, Privacy, SideFile};
 use crate::{
     Comparison, Event, Outcome, Prompt, Provenance, RankedFile, SourceFile, TrainError, draw,
     facts::now, infotext::infotext, network_entries::network_entries, picture::png, ranking,
-    run::Run, run_folder::BEST_FILE, short_hash,
+    run::Run, run_folder::best_file, short_hash,
 };
 
 impl Run<'_> {
@@ -230,7 +230,7 @@ impl Run<'_> {
         patience.is_some_and(|patience| since_best >= patience.get())
     }
 
-    /// Writes `ranking.csv` and, where something was measured to go by, `best.safetensors`.
+    /// Writes `ranking.csv` and, where something was measured to go by, the copy of the best.
     fn save_ranking(&mut self) -> Result<(), TrainError> {
         let (files, tolerance) = (&self.outcome.ranked, self.config.choose.tolerance);
         let csv = ranking::to_csv(files, tolerance);
@@ -242,7 +242,9 @@ impl Run<'_> {
             return Ok(());
         };
         match fs::read(&path) {
-            Ok(bytes) => self.folder.write(BEST_FILE, &bytes)?,
+            Ok(bytes) => self
+                .folder
+                .write(&best_file(&self.config.output.name), &bytes)?,
             // Whoever tidied up meanwhile shall not lose the run for it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 tracing::warn!("{} ranks first, but it is gone", path.display());

@@ -13,7 +13,6 @@ use crate::{
     folder_plans,
     learning_rates::{rate_notes, rate_problems},
     lint::{Finding, LongestText, RULES, lint, tokenizer},
-    run_folder::BEST_FILE,
 };
 
 /// What a run will do, worked out before anything is loaded.
@@ -297,10 +296,6 @@ pub(crate) fn problems(config: &TrainConfig) -> Vec<String> {
     require(
         !name.is_empty() && !name.contains(['/', '\\']) && !name.starts_with('.'),
         "output.name must be a plain file name without folder or extension",
-    );
-    require(
-        format!("{name}.safetensors") != BEST_FILE,
-        "output.name must not be `best`: the copy of the best file is called that",
     );
     require(
         [75, 150, 225].contains(&config.model.max_tokens),

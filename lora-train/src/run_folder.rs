@@ -18,8 +18,10 @@ use crate::{
 };
 pub use possession::RunFolderError;
 
-/// A copy of the file of the epoch that ranks first.
-pub(crate) const BEST_FILE: &str = "best.safetensors";
+/// The copy of the file of the epoch that ranks first, in a run of that name.
+pub(crate) fn best_file(name: &str) -> String {
+    format!("{name}-best.safetensors")
+}
 
 /// The folder of previews.
 pub(crate) const PREVIEWS: &str = "previews";
@@ -257,7 +259,7 @@ fn sweep(folder: &Path) -> io::Result<()> {
 /// The files that a run of that name, or any run's log, previews and checkpoints, left in the folder; by name.
 fn earlier_files(folder: &Path, name: &str) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    let is_own = |file: &str| file == BEST_FILE || is_saved_file(file, name);
+    let is_own = |file: &str| file == best_file(name) || is_saved_file(file, name);
     let of_step = |file: &str| file.starts_with("step");
     let logs = log::FILES.map(|file| folder.join(file));
     files.extend(logs.into_iter().filter(|file| file.is_file()));
@@ -315,7 +317,7 @@ mod tests {
         config.output.name = "cat".to_owned();
         for foreign in [
             "cats-000001.safetensors",
-            "cat-best.safetensors",
+            "cats-best.safetensors",
             "cat.json",
         ] {
             fs::write(folder.path().join(foreign), "").expect("written");
@@ -325,6 +327,7 @@ mod tests {
             "cat.safetensors",
             "cat-000001.safetensors",
             "cat-step00000007.safetensors",
+            "cat-best.safetensors",
         ];
         for file in files {
             fs::write(folder.path().join(file), "").expect("written");

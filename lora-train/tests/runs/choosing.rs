@@ -94,7 +94,7 @@ fn the_best_file_is_copied_and_all_are_ranked() {
     assert_eq!(outcome.ranked.len(), 5);
     assert_eq!(outcome.best.as_ref(), Some(&best.path));
     assert_eq!(
-        fs::read(out.join("best.safetensors")).unwrap(),
+        fs::read(out.join("thing-best.safetensors")).unwrap(),
         fs::read(&best.path).unwrap()
     );
     let csv = fs::read_to_string(out.join("ranking.csv")).unwrap();
@@ -111,7 +111,7 @@ fn the_best_file_is_copied_and_all_are_ranked() {
     again.output.overwrite = true;
     again.heldout.folder = None;
     to_the_end(again);
-    assert!(!out.join("best.safetensors").exists());
+    assert!(!out.join("thing-best.safetensors").exists());
 }
 
 #[test]
@@ -380,7 +380,13 @@ fn without_held_out_pictures_likeness_chooses() {
         of(a).total_cmp(&of(b))
     });
     assert_eq!(outcome.best.as_ref(), best.map(|file| &file.path));
-    assert!(config.output.folder.join("best.safetensors").is_file());
+    assert!(
+        config
+            .output
+            .folder
+            .join("thing-best.safetensors")
+            .is_file()
+    );
 }
 
 #[test]
@@ -412,7 +418,7 @@ fn choosing_survives_a_stop_after_any_step() {
             })
             .collect();
         files.sort();
-        let best = LoraFile::read(out.join("best.safetensors")).unwrap();
+        let best = LoraFile::read(out.join("thing-best.safetensors")).unwrap();
         (files, best.modules)
     };
     // In an epoch's middle, at its end, and after a measure.
