@@ -1,7 +1,7 @@
 //! Optimisers on every device that this build reaches: a state saved on the CPU goes on there, and comes back.
 //!
 //! Without a backend beside the CPU, which is how CI builds it, only the CPU's part says something; `cargo test --workspace
-//! --features lora-train/wgpu` runs the rest, on lavapipe where there is no GPU.
+//! --features lora-train/wgpu-untuned` runs the rest, on lavapipe where there is no GPU.
 
 use burn::tensor::{Device, Tensor, TensorData};
 use lora_core::Matrices;
