@@ -244,7 +244,7 @@ impl Run<'_> {
         match fs::read(&path) {
             Ok(bytes) => self
                 .folder
-                .write(&best_file(&self.config.output.name), &bytes)?,
+                .write(best_file(&self.config.output.name), &bytes)?,
             // Whoever tidied up meanwhile shall not lose the run for it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 tracing::warn!("{} ranks first, but it is gone", path.display());
